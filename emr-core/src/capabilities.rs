@@ -1,0 +1,121 @@
+//! What one server version can do.
+
+use std::fmt;
+
+/// What the server at the other end can do. Filled in by the adapter when it connects; the rest of EMR
+/// asks these flags and never a driver's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // a table of facts, not a state
+#[non_exhaustive]
+pub struct Capabilities {
+    /// Product and version, as error messages name them: `PostgreSQL 15.4`.
+    pub server: String,
+    /// The version as numbers: major, minor, patch.
+    pub version: (u32, u32, u32),
+    /// How a written row comes back from an INSERT.
+    pub insert_returning: Returning,
+    /// How written rows come back from an UPDATE.
+    pub update_returning: Returning,
+    /// How deleted rows come back from a DELETE.
+    pub delete_returning: Returning,
+    /// The most parameters that one statement takes.
+    pub max_parameters: usize,
+    /// The most rows in one VALUES list.
+    pub max_values_rows: usize,
+    /// Columns and parameters may be arrays.
+    pub arrays: bool,
+    /// Rows can be locked by a query.
+    pub row_locks: bool,
+    /// Locked rows can be skipped.
+    pub skip_locked: bool,
+    /// A locking query can refuse to wait.
+    pub nowait: bool,
+    /// `NO KEY UPDATE` and `KEY SHARE` exist; else the next stronger lock stands in.
+    pub key_locks: bool,
+    /// ORDER BY knows NULLS FIRST and NULLS LAST; else a sort key is put in front.
+    pub nulls_order: bool,
+    /// The pattern match can ignore case by itself (ILIKE); else both sides are lowered.
+    pub ilike: bool,
+    /// Tables can be in schemas or databases of their own.
+    pub prefixes: bool,
+    /// DDL is undone by ROLLBACK.
+    pub transactional_ddl: bool,
+    /// A failed statement aborts the whole transaction until a rollback.
+    pub error_aborts_transaction: bool,
+    /// Transactions can have these isolation levels, from the weakest.
+    pub isolation_levels: &'static [IsolationLevel],
+    /// A transaction can be read-only.
+    pub read_only_transactions: bool,
+    /// Floats can be NaN and infinite.
+    pub special_floats: bool,
+}
+
+/// How written rows come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Returning {
+    /// Not at all: they are selected again.
+    No,
+    /// `RETURNING columns` at the end.
+    Clause,
+    /// `OUTPUT … INTO` a table variable that is selected afterwards, so that triggers do no harm.
+    OutputInto,
+}
+
+/// How much a transaction sees of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+#[allow(missing_docs)] // the names of the SQL standard
+pub enum IsolationLevel {
+    ReadUncommitted,
+    ReadCommitted,
+    RepeatableRead,
+    Snapshot,
+    Serializable,
+}
+
+impl IsolationLevel {
+    /// How SQL writes it.
+    pub fn sql(self) -> &'static str {
+        match self {
+            IsolationLevel::ReadUncommitted => "READ UNCOMMITTED",
+            IsolationLevel::ReadCommitted => "READ COMMITTED",
+            IsolationLevel::RepeatableRead => "REPEATABLE READ",
+            IsolationLevel::Snapshot => "SNAPSHOT",
+            IsolationLevel::Serializable => "SERIALIZABLE",
+        }
+    }
+}
+
+impl fmt::Display for IsolationLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.sql())
+    }
+}
+
+impl Capabilities {
+    /// A server that can do nothing beyond plain SQL; adapters switch on what theirs can.
+    pub fn minimal(server: impl Into<String>, version: (u32, u32, u32)) -> Self {
+        Capabilities {
+            server: server.into(),
+            version,
+            insert_returning: Returning::No,
+            update_returning: Returning::No,
+            delete_returning: Returning::No,
+            max_parameters: 999,
+            max_values_rows: usize::MAX,
+            arrays: false,
+            row_locks: false,
+            skip_locked: false,
+            nowait: false,
+            key_locks: false,
+            nulls_order: false,
+            ilike: false,
+            prefixes: false,
+            transactional_ddl: false,
+            error_aborts_transaction: false,
+            isolation_levels: &[],
+            read_only_transactions: false,
+            special_floats: false,
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The seam between the repo and one connection of a driver.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::capabilities::{Capabilities, IsolationLevel};
+use crate::error::Result;
+use crate::insert::BulkInsert;
+use crate::row::RowSink;
+use crate::sql::Sql;
+use crate::value::Value;
+
+/// One open connection. Adapters implement it; everything else is built on it once.
+///
+/// **Cancellation.** Any future of these methods may be dropped at any await. The connection must then
+/// know by itself that it is not [clean](Connection::is_clean); the pool calls
+/// [`recover`](Connection::recover) before anybody else gets it. A blocking adapter copies the
+/// parameters before it hands the statement to its thread.
+#[async_trait]
+pub trait Connection: Send {
+    /// What the server can do. Read once, when the connection was made.
+    fn capabilities(&self) -> &Arc<Capabilities>;
+
+    /// Runs one statement and pushes its rows into the sink, which comes back with the counts.
+    /// `controls` come first, in the same round trip where the driver can make sure that a failing
+    /// control keeps the statement from running.
+    async fn query(
+        &mut self,
+        controls: &[Control],
+        sql: &Sql,
+        params: &[Value<'_>],
+        sink: Box<dyn RowSink>,
+    ) -> Result<(Box<dyn RowSink>, Done)>;
+
+    /// Runs several statements, pipelined where the driver can, one after the other where it cannot. Each
+    /// has its own result; after the first error outside a transaction the others may or may not run.
+    async fn batch(
+        &mut self,
+        controls: &[Control],
+        steps: Vec<Step<'_>>,
+    ) -> Result<Vec<Result<(Box<dyn RowSink>, Done)>>> {
+        self.control(controls).await?;
+        let mut results = Vec::with_capacity(steps.len());
+        for step in steps {
+            let result = self.query(&[], &step.sql, &step.params, step.sink).await;
+            let failed = result.is_err();
+            results.push(result);
+            if failed {
+                break;
+            }
+        }
+        Ok(results)
+    }
+
+    /// Begins, ends, sets and undoes transactions and savepoints, in this order, in one round trip where
+    /// the driver can.
+    async fn control(&mut self, controls: &[Control]) -> Result<()>;
+
+    /// Runs SQL of any number of statements, without parameters, and throws rows away.
+    async fn script(&mut self, sql: &str) -> Result<()>;
+
+    /// Inserts many rows that set the same columns, by the fastest road of the engine, all or none.
+    /// Outside a transaction the adapter opens one if it needs more than one statement.
+    async fn insert_many(
+        &mut self,
+        controls: &[Control],
+        rows: &BulkInsert,
+        sink: Option<Box<dyn RowSink>>,
+    ) -> Result<(Option<Box<dyn RowSink>>, Done)>;
+
+    /// Opens a cursor. The connection must be in a transaction, unless the engine needs none.
+    async fn open_cursor(&mut self, controls: &[Control], sql: &Sql, params: &[Value<'_>]) -> Result<CursorId>;
+
+    /// Fetches at most `rows` rows. [`Done::end`] is true when there are no more.
+    async fn fetch(
+        &mut self,
+        cursor: CursorId,
+        rows: usize,
+        sink: Box<dyn RowSink>,
+    ) -> Result<(Box<dyn RowSink>, Done)>;
+
+    /// Closes a cursor. Rows that were not fetched cost nothing.
+    async fn close_cursor(&mut self, cursor: CursorId) -> Result<()>;
+
+    /// Whether the connection is open, runs nothing, and is in no transaction. Without I/O.
+    fn is_clean(&self) -> bool;
+
+    /// Whether the connection is gone. Without I/O.
+    fn is_closed(&self) -> bool;
+
+    /// Whether a transaction is open. Without I/O.
+    fn in_transaction(&self) -> bool;
+
+    /// Brings an abandoned connection back: cancels what runs at the server, rolls back, closes cursors.
+    ///
+    /// # Errors
+    /// If the connection cannot be trusted any more; it is then dropped, and the server's locks are free.
+    async fn recover(&mut self) -> Result<()>;
+}
+
+/// One statement of a [`batch`](Connection::batch).
+pub struct Step<'a> {
+    /// The statement.
+    pub sql: Sql,
+    /// Its parameters.
+    pub params: Vec<Value<'a>>,
+    /// Takes its rows.
+    pub sink: Box<dyn RowSink>,
+}
+
+/// What a finished statement reports.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Done {
+    /// Rows written, or matched by an update; rows returned by a read.
+    pub rows: u64,
+    /// The key that the engine counted for the last inserted row, where it reports one.
+    pub last_insert_id: Option<i64>,
+    /// Of a fetch: there are no more rows.
+    pub end: bool,
+}
+
+/// An open cursor of one connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CursorId(pub u64);
+
+/// Transaction control.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Control {
+    /// Begins a transaction.
+    Begin(Begin),
+    /// Commits it.
+    Commit,
+    /// Rolls it back.
+    Rollback,
+    /// Sets a savepoint for this level of nesting.
+    Savepoint(u32),
+    /// Undoes what was done since the savepoint of this level, and forgets it.
+    RollbackTo(u32),
+    /// Forgets the savepoint of this level.
+    Release(u32),
+}
+
+/// How a transaction begins.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Begin {
+    /// The isolation level; the server's default where `None`.
+    pub isolation: Option<IsolationLevel>,
+    /// Refuses writes.
+    pub read_only: bool,
+}
+
+/// The name of the savepoint of a level of nesting.
+pub fn savepoint_name(level: u32) -> String {
+    format!("emr_{level}")
+}
+
+/// What a connection is wanted for. An engine with one writer keeps readers apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Reads only.
+    Read,
+    /// Anything.
+    Write,
+}
+
+/// Opens connections of one repo.
+#[async_trait]
+pub trait Connector: Send + Sync {
+    /// Opens a connection.
+    ///
+    /// # Errors
+    /// [`ConnectFailed`](crate::ErrorKind::ConnectFailed) with the server's own reason. The pool bounds it by
+    /// the connect timeout.
+    async fn connect(&self, role: Role) -> Result<Box<dyn Connection>>;
+
+    /// How the pool is split between [`Role`]s.
+    fn split(&self) -> PoolSplit {
+        PoolSplit::Shared
+    }
+
+    /// What is connected to, for errors: never a password.
+    fn target(&self) -> String;
+
+    /// Whether raw SQL only reads. Only asked where readers are kept apart; when in doubt, `Write`.
+    fn role_of(&self, _sql: &str) -> Role {
+        Role::Write
+    }
+
+    /// How long one connect may take.
+    fn connect_timeout(&self) -> Duration;
+}
+
+/// How a repo's connections are split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PoolSplit {
+    /// Every connection does everything.
+    Shared,
+    /// One connection for everything.
+    Single,
+    /// One connection writes, the others read.
+    OneWriter,
+}

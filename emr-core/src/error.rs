@@ -1,0 +1,547 @@
+//! The one error type of EMR.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The result of every fallible call in EMR.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a call failed: a [kind](ErrorKind) to match on, where it happened, and the cause.
+///
+/// The type is one pointer wide. Its `Display` says what failed, where, and what to do about it; it
+/// never holds a password or the value of a redacted column.
+///
+/// ```
+/// # use emr_core::{Error, ErrorKind};
+/// fn describe(error: &Error) -> &'static str {
+///     match error.kind() {
+///         ErrorKind::NotFound { .. } => "no such row",
+///         ErrorKind::Constraint(violated) if violated.name.as_deref() == Some("users_email_index") => "taken",
+///         _ if error.is_timeout() => "try again",
+///         _ => "broken",
+///     }
+/// }
+/// # assert_eq!(describe(&Error::not_found("users")), "no such row");
+/// ```
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    repo: Option<Arc<str>>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// What went wrong. New kinds may be added: match with a `_` arm.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A row that had to be there is not.
+    NotFound {
+        /// The table that was asked.
+        table: String,
+    },
+    /// A query that may yield one row yielded more.
+    MultipleResults {
+        /// The table that was asked.
+        table: String,
+    },
+    /// An update or delete by key matched no row: somebody deleted it, or changed the lock column.
+    Stale {
+        /// The table that was written.
+        table: String,
+        /// `update` or `delete`.
+        action: &'static str,
+    },
+    /// The database refused a write because of a constraint.
+    Constraint(Violation),
+    /// Nobody gave a connection back within the deadline.
+    PoolTimeout {
+        /// How long the call waited.
+        waited: Duration,
+        /// Connections that exist, all in use.
+        in_use: u32,
+        /// How many of them are held by open transactions.
+        in_transactions: u32,
+    },
+    /// The call took longer than its deadline; the statement was cancelled at the server.
+    Timeout {
+        /// The deadline that passed.
+        after: Duration,
+    },
+    /// No connection could be made.
+    ConnectFailed {
+        /// Where to: host, port and database, or the file.
+        target: String,
+        /// The reason in the server's or the system's own words.
+        reason: String,
+        /// What sort of failure it was.
+        cause: ConnectFailure,
+    },
+    /// The connection broke while it was in use. Whether the statement took effect is unknown unless
+    /// it was in a transaction, which the server has rolled back.
+    ConnectionLost {
+        /// What the driver or the server said.
+        reason: String,
+    },
+    /// The repo was stopped.
+    Stopped {
+        /// The repo's id.
+        id: String,
+        /// Why it was stopped.
+        reason: StopReason,
+    },
+    /// No repo of this definition has the id.
+    UnknownRepo {
+        /// The id that was asked for.
+        id: String,
+    },
+    /// A repo with this id runs with other settings.
+    RepoConflict {
+        /// The id that was asked for.
+        id: String,
+        /// The names of the settings that differ.
+        differing: Vec<&'static str>,
+    },
+    /// The server cannot do this; nothing was sent.
+    Unsupported {
+        /// The feature, as the documentation names it.
+        feature: String,
+        /// The backend and version that lacks it.
+        backend: String,
+    },
+    /// A column holds something that the Rust type cannot.
+    Decode {
+        /// The table, or the struct for results that belong to no table.
+        table: String,
+        /// The column.
+        column: String,
+        /// The Rust type that was asked for.
+        expected: String,
+        /// What was there.
+        found: String,
+    },
+    /// A value cannot be stored in this column or bound to this parameter without changing it.
+    Encode {
+        /// The table; empty for raw SQL.
+        table: String,
+        /// The column, or the parameter's position.
+        column: String,
+        /// What the column takes.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
+    /// A setting or URL is wrong.
+    Config {
+        /// The setting.
+        option: String,
+        /// What is wrong with it and what to write.
+        problem: String,
+    },
+    /// A call that cannot be made sense of: a missing primary key, a wrong number of parameters, an
+    /// empty name.
+    InvalidCall {
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// The transaction cannot be used in this way or any more.
+    Transaction(TransactionFault),
+    /// Two transactions could not be put in an order; run the transaction again.
+    Serialization {
+        /// The server's message.
+        message: String,
+    },
+    /// The server broke a deadlock by failing this transaction; run it again.
+    Deadlock {
+        /// The server's message.
+        message: String,
+    },
+    /// A lock was not free and the query asked not to wait, or waited for too long.
+    LockNotAvailable {
+        /// The server's message.
+        message: String,
+    },
+    /// Any other error of the database.
+    Database {
+        /// The SQLSTATE, or the engine's own number.
+        code: String,
+        /// The server's message.
+        message: String,
+    },
+    /// A migration could not be run.
+    Migration {
+        /// Its version.
+        version: i64,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+/// Which constraint refused a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Violation {
+    /// The sort of constraint.
+    pub kind: ConstraintKind,
+    /// Its name where the engine tells it. SQLite tells no names of foreign keys.
+    pub name: Option<String>,
+    /// The table, where known.
+    pub table: Option<String>,
+    /// The columns, where known.
+    pub columns: Vec<String>,
+    /// The server's message, without the values.
+    pub message: String,
+}
+
+impl Violation {
+    /// A violation of which only the kind and the server's message are known.
+    pub fn new(kind: ConstraintKind, message: impl Into<String>) -> Self {
+        Violation { kind, name: None, table: None, columns: Vec::new(), message: message.into() }
+    }
+}
+
+/// The sorts of constraints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ConstraintKind {
+    /// A unique index or primary key.
+    Unique,
+    /// A foreign key, of either side.
+    ForeignKey,
+    /// A check constraint.
+    Check,
+    /// A NULL in a NOT NULL column.
+    NotNull,
+    /// A PostgreSQL exclusion constraint.
+    Exclusion,
+}
+
+/// Why a connection could not be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ConnectFailure {
+    /// The user or the password is wrong, or the user may not log in.
+    Authentication,
+    /// The server has no such database, or there is no such file.
+    UnknownDatabase,
+    /// Nothing listens there, or the network does not lead there.
+    Unreachable,
+    /// The TLS handshake failed, or the server offers no TLS.
+    Tls,
+    /// The server has no connection left or is starting up or shutting down.
+    Unavailable,
+    /// The connect timeout passed.
+    Timeout,
+    /// The statement to run after connect failed.
+    AfterConnect,
+    /// Anything else.
+    Other,
+}
+
+/// Why a repo no longer runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StopReason {
+    /// `stop` was called.
+    Requested,
+    /// Nobody used it for its idle timeout.
+    Idle,
+}
+
+/// Why a transaction refuses a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TransactionFault {
+    /// A nested transaction of this one is open: use that one, or finish it first.
+    InnerOpen,
+    /// It was committed, rolled back, or its outer transaction ended.
+    Finished,
+    /// A statement was abandoned (timed out, or its future dropped) and the connection is gone; the
+    /// server rolls the whole transaction back.
+    Lost,
+    /// An earlier statement failed and the server refuses all others until a rollback.
+    Aborted,
+    /// The transaction's own timeout passed.
+    TimedOut,
+    /// A statement that begins or ends a transaction was sent as raw SQL.
+    RawControl,
+}
+
+impl Error {
+    /// An error of this kind.
+    pub fn new(kind: ErrorKind) -> Self {
+        Error(Box::new(Inner { kind, repo: None, source: None }))
+    }
+
+    /// Keeps the driver's own error as the cause.
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// Says which repo the call went to, unless that is known already.
+    pub fn with_repo(mut self, repo: &Arc<str>) -> Self {
+        self.0.repo.get_or_insert_with(|| Arc::clone(repo));
+        self
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0.kind
+    }
+
+    /// The id of the repo that was called, where one was.
+    pub fn repo(&self) -> Option<&str> {
+        self.0.repo.as_deref()
+    }
+
+    /// A row of `table` is missing.
+    pub fn not_found(table: impl Into<String>) -> Self {
+        Error::new(ErrorKind::NotFound { table: table.into() })
+    }
+
+    /// A setting is wrong.
+    pub fn config(option: impl Into<String>, problem: impl Into<String>) -> Self {
+        Error::new(ErrorKind::Config { option: option.into(), problem: problem.into() })
+    }
+
+    /// A call makes no sense.
+    pub fn invalid(problem: impl Into<String>) -> Self {
+        Error::new(ErrorKind::InvalidCall { problem: problem.into() })
+    }
+
+    /// A feature is missing in a backend.
+    pub fn unsupported(feature: impl Into<String>, backend: impl Into<String>) -> Self {
+        Error::new(ErrorKind::Unsupported { feature: feature.into(), backend: backend.into() })
+    }
+
+    /// A transaction refuses a call.
+    pub fn transaction(fault: TransactionFault) -> Self {
+        Error::new(ErrorKind::Transaction(fault))
+    }
+
+    /// A connection broke.
+    pub fn connection_lost(reason: impl Into<String>) -> Self {
+        Error::new(ErrorKind::ConnectionLost { reason: reason.into() })
+    }
+
+    /// A row was not found.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::NotFound { .. })
+    }
+
+    /// More rows were found than asked for.
+    pub fn is_multiple_results(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::MultipleResults { .. })
+    }
+
+    /// An update or delete by key matched no row.
+    pub fn is_stale(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::Stale { .. })
+    }
+
+    /// The deadline of the call or of the transaction passed, or no connection came free in time.
+    pub fn is_timeout(&self) -> bool {
+        matches!(
+            self.0.kind,
+            ErrorKind::Timeout { .. }
+                | ErrorKind::PoolTimeout { .. }
+                | ErrorKind::Transaction(TransactionFault::TimedOut)
+        )
+    }
+
+    /// The repo was stopped.
+    pub fn is_stopped(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::Stopped { .. })
+    }
+
+    /// The backend cannot do what was asked.
+    pub fn is_unsupported(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::Unsupported { .. })
+    }
+
+    /// The connection broke in use, or could not be made.
+    pub fn is_connection(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::ConnectionLost { .. } | ErrorKind::ConnectFailed { .. })
+    }
+
+    /// The same transaction, run again, may well succeed: serialization failure, deadlock.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::Serialization { .. } | ErrorKind::Deadlock { .. })
+    }
+
+    /// The violated constraint, where one refused the write.
+    pub fn violation(&self) -> Option<&Violation> {
+        match &self.0.kind {
+            ErrorKind::Constraint(violation) => Some(violation),
+            _ => None,
+        }
+    }
+
+    /// A unique index or a primary key refused the write.
+    pub fn is_unique_violation(&self) -> bool {
+        self.violated(ConstraintKind::Unique)
+    }
+
+    /// A foreign key refused the write.
+    pub fn is_foreign_key_violation(&self) -> bool {
+        self.violated(ConstraintKind::ForeignKey)
+    }
+
+    /// A check constraint refused the write.
+    pub fn is_check_violation(&self) -> bool {
+        self.violated(ConstraintKind::Check)
+    }
+
+    /// A NOT NULL column was given no value.
+    pub fn is_not_null_violation(&self) -> bool {
+        self.violated(ConstraintKind::NotNull)
+    }
+
+    fn violated(&self, kind: ConstraintKind) -> bool {
+        self.violation().is_some_and(|violation| violation.kind == kind)
+    }
+
+    /// A copy for each of several waiters; the cause is kept as text.
+    #[doc(hidden)]
+    pub fn share(&self) -> Self {
+        Error(Box::new(Inner {
+            kind: self.0.kind.clone(),
+            repo: self.0.repo.clone(),
+            source: self.0.source.as_ref().map(|source| source.to_string().into()),
+        }))
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Error");
+        out.field("kind", &self.0.kind);
+        if let Some(repo) = &self.0.repo {
+            out.field("repo", repo);
+        }
+        if let Some(source) = &self.0.source {
+            out.field("source", &source.to_string());
+        }
+        out.finish()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.kind.fmt(f)?;
+        match &self.0.repo {
+            Some(repo) => write!(f, " (repo {repo})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ErrorKind::NotFound { table } => write!(f, "no row of {table} matches"),
+            ErrorKind::MultipleResults { table } => {
+                write!(f, "more than one row of {table} matches where at most one may; narrow the filter or use `all`")
+            }
+            ErrorKind::Stale { table, action } => {
+                write!(f, "stale {action}: the row of {table} is gone or was changed by somebody else; load it again")
+            }
+            ErrorKind::Constraint(violation) => violation.fmt(f),
+            ErrorKind::PoolTimeout { waited, in_use, in_transactions } => write!(
+                f,
+                "no connection came free within {waited:?}: all {in_use} are in use, {in_transactions} of them by open \
+                 transactions; raise pool_size, or hold connections for a shorter time"
+            ),
+            ErrorKind::Timeout { after } => {
+                write!(f, "the call took longer than its timeout of {after:?} and was cancelled at the server")
+            }
+            ErrorKind::ConnectFailed { target, reason, .. } => write!(f, "cannot connect to {target}: {reason}"),
+            ErrorKind::ConnectionLost { reason } => write!(f, "the connection was lost: {reason}"),
+            ErrorKind::Stopped { id, reason: StopReason::Requested } => {
+                write!(f, "repo {id} was stopped; start it again")
+            }
+            ErrorKind::Stopped { id, reason: StopReason::Idle } => write!(
+                f,
+                "repo {id} was stopped because nobody used it for its idle timeout; start it again, or call noop in time"
+            ),
+            ErrorKind::UnknownRepo { id } => write!(f, "no repo of this definition has the id {id}; start it first"),
+            ErrorKind::RepoConflict { id, differing } => write!(
+                f,
+                "repo {id} already runs with another {}; stop it first, or use another id",
+                differing.join(", ")
+            ),
+            ErrorKind::Unsupported { feature, backend } => write!(f, "{backend} does not support {feature}"),
+            ErrorKind::Decode { table, column, expected, found } => {
+                write!(f, "cannot read {table}.{column}: expected {expected}, found {found}")
+            }
+            ErrorKind::Encode { table, column, expected, found } => {
+                let dot = if table.is_empty() { "" } else { "." };
+                write!(f, "cannot write {table}{dot}{column}: expected {expected}, found {found}")
+            }
+            ErrorKind::Config { option, problem } => write!(f, "wrong setting `{option}`: {problem}"),
+            ErrorKind::InvalidCall { problem } => f.write_str(problem),
+            ErrorKind::Transaction(fault) => fault.fmt(f),
+            ErrorKind::Serialization { message } => {
+                write!(f, "serialization failure: {message}; run the transaction again")
+            }
+            ErrorKind::Deadlock { message } => write!(f, "deadlock: {message}; run the transaction again"),
+            ErrorKind::LockNotAvailable { message } => write!(f, "lock not available: {message}"),
+            ErrorKind::Database { code, message } => write!(f, "database error {code}: {message}"),
+            ErrorKind::Migration { version, problem } => write!(f, "migration {version}: {problem}"),
+        }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            ConstraintKind::Unique => "unique",
+            ConstraintKind::ForeignKey => "foreign key",
+            ConstraintKind::Check => "check",
+            ConstraintKind::NotNull => "not null",
+            ConstraintKind::Exclusion => "exclusion",
+        };
+        write!(f, "{kind} constraint")?;
+        if let Some(name) = &self.name {
+            write!(f, " {name}")?;
+        }
+        if let Some(table) = &self.table {
+            write!(f, " of {table}")?;
+        }
+        if !self.columns.is_empty() {
+            write!(f, " ({})", self.columns.join(", "))?;
+        }
+        write!(f, " violated: {}", self.message)
+    }
+}
+
+impl fmt::Display for TransactionFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TransactionFault::InnerOpen => {
+                "a nested transaction is open: use that one, or commit or roll it back first"
+            }
+            TransactionFault::Finished => "the transaction is over; begin another one",
+            TransactionFault::Lost => {
+                "the transaction is lost: a statement in it timed out or was dropped, and the server rolls it back"
+            }
+            TransactionFault::Aborted => {
+                "the transaction is aborted: a statement in it failed, so it was rolled back; \
+                 wrap statements that may fail in a nested transaction"
+            }
+            TransactionFault::TimedOut => "the transaction took longer than its timeout and was rolled back",
+            TransactionFault::RawControl => {
+                "raw SQL may not begin, commit or roll back: use `transaction`, `begin` and `Tx`"
+            }
+        })
+    }
+}

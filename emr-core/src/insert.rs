@@ -1,0 +1,67 @@
+//! Many new rows on their way into a table.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::changeset::NewRow;
+use crate::schema::{Schema, Syncable};
+use crate::value::Value;
+
+/// Rows that all set the same columns. Cloning copies pointers, so that a blocking adapter can take the
+/// rows to its thread.
+#[derive(Clone)]
+pub struct BulkInsert {
+    /// The schema.
+    pub schema: &'static Schema,
+    /// The table's schema or database.
+    pub prefix: Option<Arc<str>>,
+    /// Positions in [`Schema::columns`] of the columns that are set.
+    pub columns: Cow<'static, [usize]>,
+    /// Which rows of the source.
+    pub rows: Range<usize>,
+    /// The rows.
+    pub source: Arc<dyn RowSource>,
+    /// Whether the stored rows shall come back.
+    pub returning: bool,
+}
+
+impl BulkInsert {
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The value of a column of a row, counted from 0 within this insert.
+    pub fn cell(&self, row: usize, column: usize) -> Value<'_> {
+        self.source.cell(self.rows.start + row, column)
+    }
+
+    /// The same insert, of some of the rows.
+    pub fn slice(&self, rows: Range<usize>) -> BulkInsert {
+        BulkInsert { rows: self.rows.start + rows.start..self.rows.start + rows.end, ..self.clone() }
+    }
+}
+
+/// Values by row and column.
+pub trait RowSource: Send + Sync {
+    /// The value of a column (by its position in the schema) of a row.
+    fn cell(&self, row: usize, column: usize) -> Value<'_>;
+}
+
+/// The rows that a caller gave, as a source.
+pub(crate) struct Rows<T, R> {
+    pub(crate) rows: Vec<R>,
+    pub(crate) schema: std::marker::PhantomData<fn() -> T>,
+}
+
+impl<T: Syncable, R: NewRow<T>> RowSource for Rows<T, R> {
+    fn cell(&self, row: usize, column: usize) -> Value<'_> {
+        self.rows[row].cell(column)
+    }
+}

@@ -1,0 +1,50 @@
+//! The core of EMR: everything that needs no driver.
+//!
+//! Programs use the facade crate `emr`, which re-exports what they need. Adapters implement the traits
+//! [`Adapter`], [`Connector`], [`Connection`], [`Dialect`] and [`Row`].
+//!
+//! A call flows one way: a [`Query`] (the tree) → [`render`] with a [`Dialect`] ([`Sql`]) → a
+//! [`Connection`] (the wire) → [`Row`] → the struct.
+
+mod adapter;
+mod association;
+mod capabilities;
+mod changeset;
+mod connection;
+mod dialect;
+mod error;
+mod expr;
+mod insert;
+mod observe;
+mod options;
+mod query;
+pub mod render;
+mod row;
+mod schema;
+mod sql;
+mod types;
+mod value;
+
+pub use adapter::{Adapter, Registration, adapter_for_scheme, adapter_named, adapters};
+pub use association::{Association, BelongsTo, HasMany, HasOne, ManyToMany, NotLoaded};
+pub use capabilities::{Capabilities, IsolationLevel, Returning};
+pub use changeset::{Changeset, NewRow, SyncableExt};
+pub use connection::{Begin, Connection, Connector, Control, CursorId, Done, PoolSplit, Role, Step, savepoint_name};
+pub use dialect::{AliasStyle, Dialect, Identity, InList, LimitStyle, LockStyle};
+pub use error::{ConnectFailure, ConstraintKind, Error, ErrorKind, Result, StopReason, TransactionFault, Violation};
+pub use expr::{
+    Column, Expr, Fragment, FragmentPart, IntoExpr, IntoField, IntoKey, IntoScalar, Node, Nulls, Numeric, Operator,
+    Order, fragment,
+};
+pub use insert::{BulkInsert, RowSource};
+pub use observe::{QueryEvent, QueryLog};
+pub use options::{PrepareMode, RepoOptions, Secret, Timeout, TlsMode};
+pub use query::{Assignment, IntoQuery, Lock, LockStrength, LockWait, Query, SelectBody, Update};
+pub use row::{Cell, Cells, Discard, Mismatch, ResultColumn, Row, RowSink};
+pub use schema::{AssociationDef, AssociationKind, ColumnDef, Generated, Schema, Syncable, Through};
+pub use sql::{BindContext, Params, Sql, SqlBuilder};
+pub use types::{Element, Field, FromValue, Json, NOT_JSON, Scalar, ToParam, now};
+pub use value::{SqlType, Value, array_of};
+
+#[doc(hidden)]
+pub use {inventory, uuid};

@@ -1,0 +1,106 @@
+//! What EMR reports of each statement: spans, counters, and a hook.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::sql::Sql;
+use crate::value::Value;
+
+/// A hook that is called after every statement. See [`RepoOptions::log`](crate::RepoOptions::log).
+#[derive(Clone)]
+pub struct QueryLog(Arc<dyn Fn(&QueryEvent<'_>) + Send + Sync>);
+
+impl QueryLog {
+    /// Calls this function. It runs inside the call: keep it short.
+    pub fn new(hook: impl Fn(&QueryEvent<'_>) + Send + Sync + 'static) -> Self {
+        QueryLog(Arc::new(hook))
+    }
+
+    pub(crate) fn call(&self, event: &QueryEvent<'_>) {
+        (self.0)(event);
+    }
+}
+
+impl fmt::Debug for QueryLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("QueryLog")
+    }
+}
+
+/// One finished statement.
+#[non_exhaustive]
+pub struct QueryEvent<'a> {
+    /// The repo's id.
+    pub repo: &'a str,
+    /// The adapter's name.
+    pub backend: &'static str,
+    /// The table, for statements of a schema.
+    pub table: Option<&'static str>,
+    /// The SQL.
+    pub sql: &'a str,
+    pub(crate) statement: Option<&'a Sql>,
+    pub(crate) params: &'a [Value<'a>],
+    /// Rows written or read.
+    pub rows: u64,
+    /// How long the call waited for a connection.
+    pub queue_time: Duration,
+    /// From sending the statement to the last row, decoding included.
+    pub query_time: Duration,
+    /// The part of `query_time` that went into decoding rows, where it was measured.
+    pub decode_time: Duration,
+    /// Why it failed, if it did.
+    pub error: Option<&'a Error>,
+}
+
+impl QueryEvent<'_> {
+    /// The parameters as text; those of redacted columns as `<redacted>`.
+    pub fn params(&self) -> impl Iterator<Item = String> {
+        self.params.iter().enumerate().map(|(n, value)| {
+            let context = self.statement.and_then(|sql| sql.context(n));
+            match context {
+                Some((schema, column)) if schema.columns[column].redact => "<redacted>".to_owned(),
+                _ => value.describe(),
+            }
+        })
+    }
+}
+
+impl fmt::Debug for QueryEvent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueryEvent")
+            .field("repo", &self.repo)
+            .field("table", &self.table)
+            .field("sql", &self.sql)
+            .field("params", &self.params().collect::<Vec<_>>())
+            .field("rows", &self.rows)
+            .field("queue_time", &self.queue_time)
+            .field("query_time", &self.query_time)
+            .field("decode_time", &self.decode_time)
+            .field("error", &self.error)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The counters of one repo.
+pub(crate) struct Counters {
+    pub(crate) queries: metrics::Counter,
+    pub(crate) errors: metrics::Counter,
+    pub(crate) rows: metrics::Counter,
+    pub(crate) connects: metrics::Counter,
+}
+
+impl Counters {
+    /// Counters with the repo's id as a label. Without a recorder they do nothing; a recorder must be
+    /// installed before the repo is started.
+    pub(crate) fn new(repo: &Arc<str>, backend: &'static str) -> Self {
+        let labels = || [metrics::Label::new("repo", Arc::clone(repo)), metrics::Label::new("backend", backend)];
+        Counters {
+            queries: metrics::counter!("emr_queries_total", labels().iter()),
+            errors: metrics::counter!("emr_errors_total", labels().iter()),
+            rows: metrics::counter!("emr_rows_total", labels().iter()),
+            connects: metrics::counter!("emr_connects_total", labels().iter()),
+        }
+    }
+}
