@@ -152,7 +152,8 @@ pub struct AssociationDef {
     pub related: fn() -> &'static Schema,
     /// Columns of this schema that the association starts from, by their names in the database.
     pub owner_keys: &'static [&'static str],
-    /// Columns of the related schema (or, for a chain, of the last one) that it ends at.
+    /// Columns of the related schema (or, for a chain, of the last one) that it ends at; empty for its
+    /// primary key.
     pub related_keys: &'static [&'static str],
     /// What lies between.
     pub through: Through,
