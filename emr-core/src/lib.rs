@@ -52,7 +52,7 @@ pub use expr::{
 };
 pub use handle::{RepoHandle, RepoStats};
 pub use insert::{BulkInsert, RowSource};
-pub use migrate::{Migration, MigrationStatus, Migrator};
+pub use migrate::{Migration, MigrationFuture, MigrationStatus, Migrator};
 pub use multi_repo::{Definition, MultiRepo, open};
 pub use observe::{QueryEvent, QueryLog};
 pub use options::{PrepareMode, RepoOptions, Secret, Timeout, TlsMode};
