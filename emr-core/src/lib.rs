@@ -67,4 +67,6 @@ pub use types::{Element, Field, FromValue, Json, NOT_JSON, Scalar, ToParam, now}
 pub use value::{SqlType, Value, array_of};
 
 #[doc(hidden)]
+pub use types::__new_uuid;
+#[doc(hidden)]
 pub use {inventory, uuid};
