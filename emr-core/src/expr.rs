@@ -541,6 +541,36 @@ pub trait IntoExpr<T> {
     fn into_expr(self) -> Expr<T>;
 }
 
+/// What can be an argument of a [`Fragment`]: a value, a column, an expression of any type.
+pub trait IntoArgument {
+    /// The tree.
+    fn into_argument(self) -> Node;
+}
+
+impl<T: Scalar> IntoArgument for T {
+    fn into_argument(self) -> Node {
+        Node::Bind { value: self.into_value(), context: None }
+    }
+}
+
+impl IntoArgument for &str {
+    fn into_argument(self) -> Node {
+        self.to_owned().into_argument()
+    }
+}
+
+impl<T> IntoArgument for Expr<T> {
+    fn into_argument(self) -> Node {
+        self.node
+    }
+}
+
+impl<S: Syncable, F: Field> IntoArgument for Column<S, F> {
+    fn into_argument(self) -> Node {
+        self.node()
+    }
+}
+
 /// What can be turned into a column value of type `T` without loss: the type itself, a narrower
 /// integer, a borrowed string.
 #[diagnostic::on_unimplemented(message = "`{Self}` is no value of type `{T}`", label = "expected a `{T}`")]
@@ -716,8 +746,8 @@ impl Fragment {
     }
 
     /// The expression or value for the next `?`.
-    pub fn arg<T>(mut self, argument: impl IntoExpr<T>) -> Fragment {
-        self.arguments.push(argument.into_expr().node);
+    pub fn arg(mut self, argument: impl IntoArgument) -> Fragment {
+        self.arguments.push(argument.into_argument());
         self
     }
 
