@@ -11,15 +11,15 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 /// The backends that the suite knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Backend {
+pub(crate) enum Backend {
     Sqlite,
     Postgres,
 }
 
 impl Backend {
-    pub const ALL: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
+    pub(crate) const ALL: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
 
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Backend::Sqlite => "sqlite",
             Backend::Postgres => "postgres",
@@ -27,7 +27,7 @@ impl Backend {
     }
 
     /// The server to test on: from the environment, else at its standard local port.
-    pub fn url(self) -> String {
+    pub(crate) fn url(self) -> String {
         match self {
             Backend::Sqlite => "sqlite".to_owned(),
             Backend::Postgres => std::env::var("EMR_POSTGRES_URL")
@@ -52,10 +52,10 @@ impl Backend {
 }
 
 /// A database for one case, dropped after it.
-pub struct Db {
-    pub backend: Backend,
+pub(crate) struct Db {
+    pub(crate) backend: Backend,
     /// A repo on it.
-    pub repo: RepoHandle,
+    pub(crate) repo: RepoHandle,
     options: RepoOptions,
     _folder: Option<tempfile::TempDir>,
     schema: Option<String>,
@@ -88,12 +88,12 @@ impl Db {
     }
 
     /// The settings of the database, for repos with others.
-    pub fn options(&self) -> RepoOptions {
+    pub(crate) fn options(&self) -> RepoOptions {
         self.options.clone()
     }
 
     /// Another repo on the same database: somebody else.
-    pub async fn other(&self) -> RepoHandle {
+    pub(crate) async fn other(&self) -> RepoHandle {
         emr::open(self.options()).await.expect("another repo")
     }
 
@@ -108,13 +108,13 @@ impl Db {
 }
 
 /// One behaviour, on a database.
-pub struct Case {
-    pub name: &'static str,
-    pub run: fn(Backend) -> Result<(), String>,
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) run: fn(Backend) -> Result<(), String>,
 }
 
 /// Runs a case that wants a database.
-pub fn on_db<F>(backend: Backend, case: impl FnOnce(std::sync::Arc<Db>) -> F + Send + 'static) -> Result<(), String>
+pub(crate) fn on_db<F>(backend: Backend, case: impl FnOnce(std::sync::Arc<Db>) -> F + Send + 'static) -> Result<(), String>
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -147,7 +147,7 @@ fn runtime() -> &'static tokio::runtime::Runtime {
 #[macro_export]
 macro_rules! db_cases {
     ($($name:ident),* $(,)?) => {
-        pub fn cases() -> Vec<$crate::harness::Case> {
+        pub(crate) fn cases() -> Vec<$crate::harness::Case> {
             vec![$($crate::harness::Case {
                 name: stringify!($name),
                 run: |backend| $crate::harness::on_db(backend, |db| async move { $name(&db).await }),
@@ -161,7 +161,7 @@ macro_rules! db_cases {
 #[macro_export]
 macro_rules! repo_cases {
     ($($name:ident),* $(,)?) => {
-        pub fn cases() -> Vec<$crate::harness::Case> {
+        pub(crate) fn cases() -> Vec<$crate::harness::Case> {
             vec![$($crate::harness::Case {
                 name: stringify!($name),
                 run: |backend| {
@@ -181,11 +181,11 @@ macro_rules! repo_cases {
     };
 }
 
-pub type BoxFuture<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+pub(crate) type BoxFuture<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// Runs all cases on all backends. One that cannot be reached is reported as ignored, case by case, or fails
 /// where `EMR_REQUIRE` names it.
-pub fn main(modules: &[(&'static str, fn() -> Vec<Case>)]) -> ExitCode {
+pub(crate) fn main(modules: &[(&'static str, fn() -> Vec<Case>)]) -> ExitCode {
     let arguments = Arguments::from_args();
     let required = std::env::var("EMR_REQUIRE").unwrap_or_default();
     let mut trials = Vec::new();

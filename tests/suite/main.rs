@@ -2,9 +2,11 @@
 
 #[macro_use]
 mod harness;
+mod calls;
 mod constraints;
 mod reads;
 mod schemas;
+mod streams;
 mod transactions;
 mod writes;
 
@@ -12,8 +14,10 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     harness::main(&[
+        ("calls", calls::cases),
         ("constraints", constraints::cases),
         ("reads", reads::cases),
+        ("streams", streams::cases),
         ("transactions", transactions::cases),
         ("writes", writes::cases),
     ])

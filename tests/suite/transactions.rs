@@ -288,7 +288,7 @@ async fn poll_times<T>(mut future: std::pin::Pin<Box<impl Future<Output = Result
 }
 
 /// SQL that runs for a long time.
-pub fn slow_sql(backend: Backend) -> &'static str {
+pub(crate) fn slow_sql(backend: Backend) -> &'static str {
     match backend {
         Backend::Sqlite => {
             "select (with recursive n(i) as (select 1 union all select i + 1 from n limit 2000000000) select count(*) from n)"

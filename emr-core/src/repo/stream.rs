@@ -57,7 +57,7 @@ pub(super) fn stream<T: Syncable, E: Executor>(
     executor: &E,
     query: Query<T>,
 ) -> impl Stream<Item = Result<T>> + Send + Unpin + '_ {
-    stream::unfold(State::Start(Box::new(query)), move |state| next(executor, state)).boxed()
+    stream::unfold(State::Start(Box::new(query)), move |state| next(executor, state)).fuse().boxed()
 }
 
 /// The next row, and where the stream stands then. An error ends it.
