@@ -69,7 +69,7 @@ impl<'r> PgRow<'r> {
                 format!("a {} that is infinite or out of range", ty.name()).into()
             }
             Some((Wire::Time, _)) if is_of(expected, ty) => "the time 24:00:00".into(),
-            Some((Wire::Text | Wire::Json | Wire::Jsonb, _)) if matches!(expected, "text" | "JSON") => {
+            Some((Wire::Text, raw)) if expected == "text" && std::str::from_utf8(raw).is_err() => {
                 "bytes that are no UTF-8".into()
             }
             _ => found(ty),

@@ -70,7 +70,8 @@ pub(super) fn decode(raw: &[u8]) -> Option<Decimal> {
         mantissa = mantissa.checked_mul(10)?;
         scale += 1;
     }
-    while scale > wanted {
+    // The last group may be filled up with zeros that are no digits of the number.
+    while scale > wanted || (mantissa > LARGEST && scale > 0) {
         if !mantissa.is_multiple_of(10) {
             return None;
         }
