@@ -1,0 +1,165 @@
+//! One connection.
+
+mod batch;
+mod bulk;
+mod control;
+mod copy;
+mod cursor;
+mod link;
+mod query;
+mod session;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use emr_core::PrepareMode;
+use emr_core::{
+    BulkInsert, Capabilities, Connection, Control, CursorId, Done, Error, Result, RowSink, Sql, Step, Value,
+};
+
+pub(crate) use link::Link;
+use session::{Session, TransactionState};
+
+/// An open connection. Each call runs under a [`Call`], so that a dropped one is noticed.
+pub(crate) struct PgConnection {
+    session: Session,
+}
+
+impl PgConnection {
+    pub(crate) fn new(link: Link, capabilities: Arc<Capabilities>, prepare: PrepareMode) -> Self {
+        PgConnection { session: Session::new(link, capabilities, prepare) }
+    }
+
+    /// Begins a call.
+    fn enter(&mut self) -> Result<Call<'_>> {
+        self.session.begin_call()?;
+        Ok(Call { session: &mut self.session, finished: false })
+    }
+}
+
+/// A call under way. Dropped before [`finish`](Call::finish), it cancels what runs at the server and ends
+/// the session: whether the statement ran, nobody knows then.
+struct Call<'c> {
+    session: &'c mut Session,
+    finished: bool,
+}
+
+impl Call<'_> {
+    fn finish<T>(mut self, result: Result<T>) -> Result<T> {
+        self.finished = !self.session.tainted;
+        self.session.busy = false;
+        result
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.session.abandon();
+        }
+    }
+}
+
+#[async_trait]
+impl Connection for PgConnection {
+    fn capabilities(&self) -> &Arc<Capabilities> {
+        &self.session.capabilities
+    }
+
+    async fn query(
+        &mut self,
+        controls: &[Control],
+        sql: &Sql,
+        params: &[Value<'_>],
+        mut sink: Box<dyn RowSink>,
+    ) -> Result<(Box<dyn RowSink>, Done)> {
+        let call = self.enter()?;
+        let result = call.session.query(controls, sql, params, &mut *sink).await;
+        call.finish(result).map(|done| (sink, done))
+    }
+
+    async fn batch(
+        &mut self,
+        controls: &[Control],
+        steps: Vec<Step<'_>>,
+    ) -> Result<Vec<Result<(Box<dyn RowSink>, Done)>>> {
+        let call = self.enter()?;
+        let result = call.session.batch(controls, steps).await;
+        call.finish(result)
+    }
+
+    async fn control(&mut self, controls: &[Control]) -> Result<()> {
+        let call = self.enter()?;
+        let result = call.session.control(controls).await;
+        call.finish(result)
+    }
+
+    async fn script(&mut self, sql: &str) -> Result<()> {
+        let call = self.enter()?;
+        let result = call.session.script(sql).await;
+        call.finish(result)
+    }
+
+    async fn insert_many(
+        &mut self,
+        controls: &[Control],
+        rows: &BulkInsert,
+        mut sink: Option<Box<dyn RowSink>>,
+    ) -> Result<(Option<Box<dyn RowSink>>, Done)> {
+        let call = self.enter()?;
+        let result = call.session.insert_many(controls, rows, sink.as_deref_mut()).await;
+        call.finish(result).map(|done| (sink, done))
+    }
+
+    async fn open_cursor(&mut self, controls: &[Control], sql: &Sql, params: &[Value<'_>]) -> Result<CursorId> {
+        let call = self.enter()?;
+        let result = call.session.open_cursor(controls, sql, params).await;
+        call.finish(result)
+    }
+
+    async fn fetch(
+        &mut self,
+        cursor: CursorId,
+        rows: usize,
+        mut sink: Box<dyn RowSink>,
+    ) -> Result<(Box<dyn RowSink>, Done)> {
+        let call = self.enter()?;
+        let result = call.session.fetch(cursor, rows, &mut *sink).await;
+        call.finish(result).map(|done| (sink, done))
+    }
+
+    async fn close_cursor(&mut self, cursor: CursorId) -> Result<()> {
+        let call = self.enter()?;
+        let result = call.session.close_cursor(cursor).await;
+        call.finish(result)
+    }
+
+    fn is_clean(&self) -> bool {
+        !self.session.busy && !self.is_closed() && !self.in_transaction()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.session.link.as_ref().is_none_or(Link::is_closed)
+    }
+
+    fn in_transaction(&self) -> bool {
+        self.session.transaction != TransactionState::None
+    }
+
+    async fn recover(&mut self) -> Result<()> {
+        if self.session.busy {
+            self.session.abandon();
+        }
+        if let Some(hanging_up) = self.session.hanging_up.take() {
+            // Its own end is bounded; a task that panicked has closed the connection as well.
+            let _ = hanging_up.await;
+        }
+        if self.is_closed() {
+            return Err(Error::connection_lost("it was closed after a call on it was abandoned"));
+        }
+        if self.in_transaction() {
+            self.control(&[Control::Rollback]).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,123 @@
+//! Arrays of one dimension.
+
+use std::borrow::Borrow;
+use std::fmt::Write;
+
+use bytes::{BufMut, BytesMut};
+use emr_core::{Mismatch, Value};
+use tokio_postgres::types::{IsNull, Type};
+
+use super::decode::{self, found};
+use super::{Expected, Wire, encode::encode as encode_element};
+
+/// Writes an array in binary. An error says which element was refused.
+pub(super) fn encode<'v, V: Borrow<Value<'v>>>(
+    len: usize,
+    item: impl Fn(usize) -> V,
+    element: &Type,
+    out: &mut BytesMut,
+) -> Result<(), (usize, Expected)> {
+    let len_32 = i32::try_from(len).map_err(|_| (0, Expected::new("an array of fewer than 2^31 elements")))?;
+    let start = out.len();
+    out.put_i32(i32::from(len > 0));
+    out.put_i32(0);
+    out.put_u32(element.oid());
+    if len == 0 {
+        return Ok(());
+    }
+    out.put_i32(len_32);
+    out.put_i32(1);
+    let mut has_null = false;
+    for n in 0..len {
+        let value = item(n);
+        let at = out.len();
+        out.put_i32(0);
+        let size = match encode_element(value.borrow(), element, out).map_err(|expected| (n, expected))? {
+            IsNull::Yes => {
+                has_null = true;
+                -1
+            }
+            IsNull::No => {
+                i32::try_from(out.len() - at - 4).map_err(|_| (n, Expected::new("a value of less than 2 GiB")))?
+            }
+        };
+        out[at..at + 4].copy_from_slice(&size.to_be_bytes());
+    }
+    if has_null {
+        out[start + 4..start + 8].copy_from_slice(&1_i32.to_be_bytes());
+    }
+    Ok(())
+}
+
+/// Writes an array as text, for elements whose binary form only the server knows. Every element is
+/// quoted, so that none is taken for NULL or for a delimiter.
+pub(super) fn encode_text<'v, V: Borrow<Value<'v>>>(
+    len: usize,
+    item: impl Fn(usize) -> V,
+    out: &mut BytesMut,
+) -> Result<(), (usize, Expected)> {
+    out.put_u8(b'{');
+    for n in 0..len {
+        if n > 0 {
+            out.put_u8(b',');
+        }
+        match item(n).borrow() {
+            Value::Null(_) => out.put_slice(b"NULL"),
+            Value::Text(text) | Value::Json(text) if !text.as_bytes().contains(&0) => {
+                out.put_u8(b'"');
+                for byte in text.bytes() {
+                    if matches!(byte, b'"' | b'\\') {
+                        out.put_u8(b'\\');
+                    }
+                    out.put_u8(byte);
+                }
+                out.put_u8(b'"');
+            }
+            // Digits need neither quotes nor escapes. Writing to a buffer that grows cannot fail.
+            Value::I16(v) => drop(write!(out, "{v}")),
+            Value::I32(v) => drop(write!(out, "{v}")),
+            Value::I64(v) => drop(write!(out, "{v}")),
+            _ => return Err((n, Expected::new("an array of texts without NUL characters"))),
+        }
+    }
+    out.put_u8(b'}');
+    Ok(())
+}
+
+/// Reads an array. `ty` is the element's type.
+pub(super) fn decode<'r>(raw: &'r [u8], element: &Type) -> Result<Value<'r>, Mismatch> {
+    let wire = Wire::of(element);
+    let malformed = || Mismatch::new("an array", "bytes that are none");
+    let mut rest = raw;
+    let mut int = || -> Option<i32> {
+        let (head, tail) = rest.split_first_chunk()?;
+        rest = tail;
+        Some(i32::from_be_bytes(*head))
+    };
+    let (dimensions, _has_null, _oid) =
+        (int().ok_or_else(malformed)?, int().ok_or_else(malformed)?, int().ok_or_else(malformed)?);
+    if dimensions == 0 {
+        return Ok(Value::Array(wire.sql_type(), Vec::new()));
+    }
+    if dimensions != 1 {
+        return Err(Mismatch::new("an array of one dimension", format!("{dimensions} dimensions")));
+    }
+    let (len, _lower) = (int().ok_or_else(malformed)?, int().ok_or_else(malformed)?);
+    let len = usize::try_from(len).map_err(|_| malformed())?;
+    // The length comes from outside: what is not there cannot be reserved.
+    let mut items = Vec::with_capacity(len.min(rest.len() / 4));
+    for _ in 0..len {
+        let (size, tail) = rest.split_first_chunk().ok_or_else(malformed)?;
+        let size = i32::from_be_bytes(*size);
+        rest = tail;
+        items.push(match usize::try_from(size) {
+            Err(_) => Value::Null(wire.sql_type()),
+            Ok(size) => {
+                let (cell, tail) = rest.split_at_checked(size).ok_or_else(malformed)?;
+                rest = tail;
+                decode::scalar(wire, cell).ok_or_else(|| Mismatch::new("an array that EMR knows", found(element)))??
+            }
+        });
+    }
+    Ok(Value::Array(wire.sql_type(), items))
+}
