@@ -86,8 +86,8 @@ pub(crate) async fn drop(options: &RepoOptions) -> Result<bool> {
     check_header(&settings, &path)?;
     wait_until_closed(&path).await?;
     let refused =
-        |error: std::io::Error| settings.refused(ConnectFailure::Other, format!("it cannot be deleted: {error}"));
-    fs::remove_file(&path).map_err(refused)?;
+        |error: std::io::Error| failed("SQLITE_IOERR_DELETE", &settings, &format!("cannot be deleted: {error}"));
+    // The file itself goes last: a log that is left alone would be taken for that of the next file.
     for companion in COMPANIONS {
         let mut beside = OsString::from(&path);
         beside.push(companion);
@@ -96,6 +96,7 @@ pub(crate) async fn drop(options: &RepoOptions) -> Result<bool> {
             _ => {}
         }
     }
+    fs::remove_file(&path).map_err(refused)?;
     Ok(true)
 }
 
@@ -126,11 +127,15 @@ fn check_header(settings: &Settings, path: &Path) -> Result<()> {
     let mut start = Vec::new();
     File::open(path)
         .and_then(|file| file.take(HEADER.len() as u64).read_to_end(&mut start))
-        .map_err(|error| settings.refused(ConnectFailure::Other, error.to_string()))?;
+        .map_err(|error| failed("SQLITE_IOERR_READ", settings, &format!("cannot be read: {error}")))?;
     if start.is_empty() || start == HEADER {
         return Ok(());
     }
-    Err(settings.refused(ConnectFailure::Other, "it is no database, so it is not deleted"))
+    Err(failed("SQLITE_NOTADB", settings, "is no database, so it is not deleted"))
+}
+
+fn failed(code: &str, settings: &Settings, problem: &str) -> Error {
+    Error::new(ErrorKind::Database { code: code.into(), message: format!("{} {problem}", settings.target()) })
 }
 
 /// Connections close on their own threads: those that were dropped just now may need a moment.
@@ -143,7 +148,8 @@ async fn wait_until_closed(path: &Path) -> Result<()> {
             return Ok(());
         }
         if began.elapsed() > CLOSING {
-            let message = format!("{open} connections of this process have the file open: stop their repos first");
+            let message =
+                format!("{open} connections of this process have {} open: stop their repos first", path.display());
             return Err(Error::new(ErrorKind::LockNotAvailable { message }));
         }
         tokio::time::sleep(Duration::from_millis(1)).await;

@@ -3,6 +3,16 @@
 //! A repo's `database` is the path of a file, or `:memory:`. There is no server, so host, port, user,
 //! password, TLS and prefix are refused.
 //!
+//! ```
+//! use emr_core::{Adapter, PoolSplit, RepoOptions};
+//! use emr_sqlite::SqliteAdapter;
+//!
+//! let connector = SqliteAdapter.connector(&RepoOptions::sqlite("data/app.db"))?;
+//! assert_eq!(connector.target(), "data/app.db");
+//! assert_eq!(connector.split(), PoolSplit::OneWriter);
+//! # Ok::<(), emr_core::Error>(())
+//! ```
+//!
 //! # Behaviour
 //! - Every open connection has one thread, named `emr-sqlite`. A call hops to it once, whatever it
 //!   returns: rows are decoded on that thread.

@@ -18,6 +18,7 @@ pub(crate) fn query(
     sink: &mut dyn RowSink,
 ) -> Result<Done> {
     let text = sql.text();
+    refuse_nul(text)?;
     if sql.is_cacheable() {
         let mut statement = db.prepare_cached(text).map_err(|error| prepare_error(db, text, error))?;
         run(db, text, &mut statement, params, sink)
@@ -28,6 +29,7 @@ pub(crate) fn query(
 
 /// Prepares a statement that is not kept.
 pub(crate) fn prepare_once<'c>(db: &'c rusqlite::Connection, text: &str) -> Result<Statement<'c>> {
+    refuse_nul(text)?;
     let statement = db.prepare(text).map_err(|error| prepare_error(db, text, error))?;
     refuse_nothing(text, &statement)?;
     Ok(statement)
@@ -115,6 +117,14 @@ fn counts(db: &rusqlite::Connection, text: &str, statement: &Statement<'_>, retu
 fn refuse_nothing(text: &str, statement: &Statement<'_>) -> Result<()> {
     if statement.column_count() == 0 && statement.readonly() && keyword::is_empty(text) {
         return Err(Error::invalid("the SQL is empty: there is nothing to run"));
+    }
+    Ok(())
+}
+
+/// The engine would silently run no more than what stands before it.
+pub(crate) fn refuse_nul(text: &str) -> Result<()> {
+    if text.as_bytes().contains(&0) {
+        return Err(Error::invalid("the SQL has a NUL in it: bind the text that holds it as a parameter"));
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ use crate::database::OpenFile;
 use crate::error::{from_rusqlite, interrupted};
 use crate::open::open;
 use crate::settings::Settings;
+use crate::statement::refuse_nul;
 
 /// One call, on its way to the thread. It carries its own way back.
 pub(crate) type Job = Box<dyn FnOnce(&mut Worker<'_>) + Send>;
@@ -200,6 +201,7 @@ impl Worker<'_> {
 
     /// Runs any number of statements.
     pub(crate) fn script(&mut self, sql: &str) -> Result<()> {
+        refuse_nul(sql)?;
         self.db.execute_batch(sql).map_err(|error| from_rusqlite(self.db, error))
     }
 

@@ -198,6 +198,19 @@ async fn a_file_made_anew_keeps_what_is_written_to_it() {
 }
 
 #[tokio::test]
+async fn an_open_database_is_not_dropped() {
+    let (directory, options) = file();
+    let mut db = open(&options, Role::Write).await;
+    db.script("create table t (a)").await.expect("table");
+    // The same file by another way to write its path.
+    let other = directory.path().join(".").join("test.db");
+    let other = RepoOptions::sqlite(other.to_str().expect("Unicode"));
+    let error = adapter().drop_database(&other).await.expect_err("it is open");
+    assert!(matches!(error.kind(), ErrorKind::LockNotAvailable { .. }), "{error:?}");
+    assert_eq!(number(db.as_mut(), "select count(*) from t").await, 0);
+}
+
+#[tokio::test]
 async fn what_is_no_database_is_not_dropped() {
     let (directory, _) = file();
     let path = directory.path().join("letter.txt");

@@ -1,7 +1,7 @@
 //! Counts, columns, refusals, batches and scripts.
 
-use crate::common::{Keep, error, kept, memory, number, rows, run};
-use emr_core::{Discard, Done, ErrorKind, Row, RowSink, Sql, Step, Value};
+use crate::common::{Keep, error, first, kept, memory, number, rows, run};
+use emr_core::{Done, ErrorKind, Row, RowSink, Sql, Step, Value};
 
 #[tokio::test]
 async fn counts_are_those_of_the_statement_itself() {
@@ -61,6 +61,8 @@ async fn more_or_less_than_one_statement_is_refused() {
         assert!(message.contains("the SQL is empty"), "{sql:?}: {message}");
     }
     assert_eq!(number(db.as_mut(), "select 1; -- and nothing else").await, 1);
+    assert!(error(db.as_mut(), "select 1\0; hidden", &[]).await.to_string().contains("NUL"));
+    assert!(db.script("select 1\0; hidden").await.expect_err("hidden").to_string().contains("NUL"));
     match error(db.as_mut(), "selekt 1; select 2", &[]).await.kind() {
         ErrorKind::Database { code, message } => {
             assert_eq!(code, "SQLITE_ERROR");
@@ -167,15 +169,28 @@ async fn like_minds_case_and_foreign_keys_hold() {
 #[tokio::test]
 async fn text_that_is_not_utf8_stops_no_other_cell() {
     let mut db = memory().await;
-    let (sink, _) = db
-        .query(
-            &[],
-            &Sql::raw("select cast(x'ff' as text), 1"),
-            &[],
-            Box::new(crate::common::Read(|row| row.i64(1), vec![])),
-        )
-        .await
-        .expect("select");
-    drop(sink);
-    db.query(&[], &Sql::raw("select cast(x'ff' as text)"), &[], Box::new(Discard)).await.map(drop).expect("unread");
+    let other = first(db.as_mut(), "select cast(x'ff' as text), 1", &[], |row| row.i64(1)).await;
+    assert_eq!(other, Ok(Some(1)));
+}
+
+#[tokio::test]
+async fn long_lists_as_json_find_the_same_values() {
+    let mut db = memory().await;
+    let texts = r#"["Ä\"\\", "a", "", "a\u0000b", "-1"]"#;
+    let numbers = "[-9223372036854775808, 9223372036854775807, 0]";
+    let text = |text: &str| Value::Text(text.to_owned().into());
+    for (value, list, found) in [
+        (text("Ä\"\\"), texts, true),
+        (text(""), texts, true),
+        (text("a\0b"), texts, true),
+        (text("A"), texts, false),
+        (text("b"), texts, false),
+        (Value::I64(i64::MIN), numbers, true),
+        (Value::I64(i64::MAX), numbers, true),
+        (Value::I64(i64::MIN + 1), numbers, false),
+    ] {
+        let params = [value, Value::Text(list.into())];
+        let sql = "select ?1 in (SELECT value FROM json_each(?2))";
+        assert_eq!(first(db.as_mut(), sql, &params, |row| row.bool(0)).await, Ok(Some(found)), "{params:?}");
+    }
 }
