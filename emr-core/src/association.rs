@@ -32,14 +32,17 @@ impl<S, T> Clone for Association<S, T> {
 
 impl<S, T> Copy for Association<S, T> {}
 
-impl<S: Syncable, T: Syncable> Association<S, T> {
+impl<S, T> Association<S, T> {
     /// The association at this position of [`Schema::associations`](crate::Schema::associations). Made
     /// by the derive.
+    // Without bounds: a related type that is no schema is reported where the schema is made, and only there.
     #[doc(hidden)]
     pub const fn new(index: usize) -> Self {
         Association { index, ends: PhantomData }
     }
+}
 
+impl<S: Syncable, T: Syncable> Association<S, T> {
     /// Kind, keys, what lies between, and the condition.
     pub fn def(self) -> &'static AssociationDef {
         &S::schema().associations[self.index]

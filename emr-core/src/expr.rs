@@ -179,13 +179,16 @@ impl Node {
     }
 }
 
-impl<S: Syncable, F: Field> Column<S, F> {
+impl<S, F> Column<S, F> {
     /// The column at this position of [`Schema::columns`]. Made by the derive.
+    // Without bounds: a field of a wrong type is reported where its schema is made, and only there.
     #[doc(hidden)]
     pub const fn new(index: usize) -> Self {
         Column { index, types: PhantomData }
     }
+}
 
+impl<S: Syncable, F: Field> Column<S, F> {
     /// Name, type and options.
     pub fn def(self) -> &'static ColumnDef {
         &S::schema().columns[self.index]

@@ -64,7 +64,8 @@ impl ToTokens for Setting {
 }
 
 impl Setting {
-    fn wrong(&self, message: impl std::fmt::Display) -> syn::Error {
+    /// An error that marks the value, or the name where there is none.
+    pub(crate) fn wrong(&self, message: impl std::fmt::Display) -> syn::Error {
         match &self.value {
             Value::Word => syn::Error::new_spanned(&self.name, message),
             Value::Literal(literal) => syn::Error::new_spanned(literal, message),
@@ -161,7 +162,7 @@ const REFUSED: [(&str, &str, &str); 8] = [
     (
         "a definition",
         "password",
-        "a password does not belong into source code: give it to start_repo, or put it into the environment",
+        "a password does not belong in source code: give it to start_repo, or put it into the environment",
     ),
     (
         "a definition",

@@ -108,12 +108,12 @@ impl Takes {
             }
             Takes::Number { most } => match setting.literal() {
                 Some(Lit::Int(number)) => read_number(number, name, most),
-                _ => Err(wrong(name, format!("`{name}` is a number: write {name} = 4"))),
+                _ => Err(setting.wrong(format!("`{name}` is a number: write {name} = 4"))),
             },
             Takes::Flag => match setting.literal() {
                 Some(Lit::Bool(flag)) => Ok(flag.value.to_string()),
                 None if setting.is_word() => Ok("true".to_owned()),
-                _ => Err(wrong(name, format!("`{name}` is true or false: write {name} = true"))),
+                _ => Err(setting.wrong(format!("`{name}` is true or false: write {name} = true"))),
             },
         }
     }
