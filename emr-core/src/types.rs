@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::str::FromStr;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, SubsecRound, Utc};
 use rust_decimal::Decimal;
@@ -283,7 +284,8 @@ impl<T: Element + Clone + FromValue> Scalar for Vec<T> {
 
 /// Takes a value out of a dynamic one: an array's element, or a cell of a [`QueryResult`](crate::QueryResult).
 ///
-/// Widens integers and floats where nothing is lost, as [`Row`] does.
+/// Converts where nothing is lost: integers and floats of another width that fit, and the text that an engine
+/// without UUIDs, decimals, dates or times keeps in their place.
 pub trait FromValue: Sized {
     /// The value as this type.
     ///
@@ -292,15 +294,32 @@ pub trait FromValue: Sized {
     fn from_value(value: Value<'_>) -> Result<Self, Mismatch>;
 }
 
+/// An integer of any width as one of this width, if it fits.
+fn integer<T: TryFrom<i64>>(value: &Value<'_>) -> Option<T> {
+    let wide = match value {
+        Value::I16(v) => i64::from(*v),
+        Value::I32(v) => i64::from(*v),
+        Value::I64(v) => *v,
+        _ => return None,
+    };
+    T::try_from(wide).ok()
+}
+
+/// A value that an engine without such a type keeps as text, in the standard form of the type.
+fn from_text<T: FromStr>(value: &Value<'_>) -> Option<T> {
+    match value {
+        Value::Text(text) => text.parse().ok(),
+        _ => None,
+    }
+}
+
 macro_rules! from_value {
-    ($($rust:ty, $name:literal: $($pattern:pat => $result:expr),+;)*) => {
+    ($($rust:ty, $name:literal: $read:expr;)*) => {
         $(
             impl FromValue for $rust {
                 fn from_value(value: Value<'_>) -> Result<Self, Mismatch> {
-                    match value {
-                        $($pattern => Ok($result),)+
-                        other => Err(Mismatch::new($name, other.describe())),
-                    }
+                    let read: fn(&Value<'_>) -> Option<$rust> = $read;
+                    read(&value).ok_or_else(|| Mismatch::new($name, value.describe()))
                 }
             }
         )*
@@ -308,20 +327,73 @@ macro_rules! from_value {
 }
 
 from_value! {
-    bool, "bool": Value::Bool(v) => v, Value::I64(0) => false, Value::I64(1) => true;
-    i16, "i16": Value::I16(v) => v;
-    i32, "i32": Value::I32(v) => v, Value::I16(v) => v.into();
-    f32, "f32": Value::F32(v) => v;
-    f64, "f64": Value::F64(v) => v, Value::F32(v) => v.into();
-    String, "text": Value::Text(v) => v.into_owned();
-    Vec<u8>, "bytes": Value::Bytes(v) => v.into_owned();
-    Uuid, "UUID": Value::Uuid(v) => v;
-    Decimal, "decimal": Value::Decimal(v) => v, Value::I64(v) => v.into(), Value::I32(v) => v.into();
-    NaiveDate, "date": Value::Date(v) => v;
-    NaiveTime, "time": Value::Time(v) => v;
-    NaiveDateTime, "datetime without zone": Value::DateTime(v) => v;
-    DateTime<Utc>, "UTC timestamp": Value::Timestamp(v) => v;
-    i64, "i64": Value::I64(v) => v, Value::I32(v) => v.into(), Value::I16(v) => v.into();
+    i16, "i16": integer;
+    i32, "i32": integer;
+    i64, "i64": integer;
+    bool, "bool": |value| match value {
+        Value::Bool(v) => Some(*v),
+        // Engines without booleans.
+        other => match integer::<i64>(other) {
+            Some(0) => Some(false),
+            Some(1) => Some(true),
+            _ => None,
+        },
+    };
+    f32, "f32": |value| match value {
+        Value::F32(v) => Some(*v),
+        #[allow(clippy::cast_possible_truncation)] // checked by the way back
+        Value::F64(v) if v.is_nan() || f64::from(*v as f32).to_bits() == v.to_bits() => Some(*v as f32),
+        _ => None,
+    };
+    f64, "f64": |value| match value {
+        Value::F64(v) => Some(*v),
+        Value::F32(v) => Some(f64::from(*v)),
+        _ => None,
+    };
+    Uuid, "UUID": |value| match value {
+        Value::Uuid(v) => Some(*v),
+        Value::Bytes(bytes) => Uuid::from_slice(bytes).ok(),
+        other => from_text(other),
+    };
+    Decimal, "decimal": |value| match value {
+        Value::Decimal(v) => Some(*v),
+        Value::Text(text) => Decimal::from_str_exact(text).ok(),
+        other => integer::<i64>(other).map(Decimal::from),
+    };
+    NaiveDate, "date": |value| match value {
+        Value::Date(v) => Some(*v),
+        other => from_text(other),
+    };
+    NaiveTime, "time": |value| match value {
+        Value::Time(v) => Some(*v),
+        other => from_text(other),
+    };
+    NaiveDateTime, "datetime without zone": |value| match value {
+        Value::DateTime(v) => Some(*v),
+        other => from_text(other),
+    };
+    DateTime<Utc>, "UTC timestamp": |value| match value {
+        Value::Timestamp(v) => Some(*v),
+        other => from_text(other),
+    };
+}
+
+impl FromValue for String {
+    fn from_value(value: Value<'_>) -> Result<Self, Mismatch> {
+        match value {
+            Value::Text(text) => Ok(text.into_owned()),
+            other => Err(Mismatch::new("text", other.describe())),
+        }
+    }
+}
+
+impl FromValue for Vec<u8> {
+    fn from_value(value: Value<'_>) -> Result<Self, Mismatch> {
+        match value {
+            Value::Bytes(bytes) => Ok(bytes.into_owned()),
+            other => Err(Mismatch::new("bytes", other.describe())),
+        }
+    }
 }
 
 impl FromValue for serde_json::Value {

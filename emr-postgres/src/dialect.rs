@@ -88,5 +88,6 @@ pub(crate) fn capabilities(version: (u32, u32, u32)) -> Capabilities {
         &[IsolationLevel::ReadCommitted, IsolationLevel::RepeatableRead, IsolationLevel::Serializable];
     can.read_only_transactions = true;
     can.special_floats = true;
+    can.cursor_needs_transaction = true;
     can
 }

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use emr::prelude::*;
 use emr::QueryLog;
+use emr::prelude::*;
 
 use crate::harness::{Backend, Db};
 use crate::schemas::*;
@@ -94,7 +94,8 @@ async fn a_pool_exhausted_by_transactions_says_so(db: &Db) {
 }
 
 async fn a_wrong_number_of_parameters(db: &Db) {
-    for (sql, params) in [("select $1", vec![]), ("select 1", vec![&1_i64 as &dyn emr::ToParam]), ("select $1 || $2", vec![&"a" as _])]
+    for (sql, params) in
+        [("select $1", vec![]), ("select 1", vec![&1_i64 as &dyn emr::ToParam]), ("select $1 || $2", vec![&"a" as _])]
     {
         let error = db.repo.query(sql, &params).await.unwrap_err();
         let ErrorKind::InvalidCall { problem } = error.kind() else { panic!("{sql}: {error:?}") };
@@ -210,7 +211,8 @@ async fn the_query_log_sees_every_statement_and_no_secret(db: &Db) {
     repo.get_by::<Account>(Account::TOKEN.eq("s3cret-token")).await.unwrap();
     repo.all(Account::query().filter(Account::TOKEN.in_list(["s3cret-token"]))).await.unwrap();
     repo.update(account.change().set(Account::TOKEN, "s3cret-two")).await.unwrap();
-    let error = repo.insert(Account { id: account.id, name: "bob".into(), token: "s3cret-three".into() }).await.unwrap_err();
+    let error =
+        repo.insert(Account { id: account.id, name: "bob".into(), token: "s3cret-three".into() }).await.unwrap_err();
     assert!(error.is_unique_violation());
     let error = repo.insert(Account { id: 9, name: "eve".into(), token: "s3cret\0nul".into() }).await;
     if let Err(error) = error {
@@ -295,7 +297,10 @@ async fn prefixes_reach_other_schemas(db: &Db) {
         assert!(error.is_unsupported() && error.to_string().contains("prefixes"), "{error}");
         return;
     }
-    let schema = format!("{}_\"other\"", db.repo.query("select current_schema()::text", &[]).await.unwrap().scalar::<String>().unwrap());
+    let schema = format!(
+        "{}_\"other\"",
+        db.repo.query("select current_schema()::text", &[]).await.unwrap().scalar::<String>().unwrap()
+    );
     db.repo.script(&format!("CREATE SCHEMA \"{}\"", schema.replace('"', "\"\""))).await.unwrap();
     let there = db.repo.with_prefix(schema.as_str());
     there.create_table::<Post>().await.unwrap();

@@ -114,7 +114,10 @@ pub(crate) struct Case {
 }
 
 /// Runs a case that wants a database.
-pub(crate) fn on_db<F>(backend: Backend, case: impl FnOnce(std::sync::Arc<Db>) -> F + Send + 'static) -> Result<(), String>
+pub(crate) fn on_db<F>(
+    backend: Backend,
+    case: impl FnOnce(std::sync::Arc<Db>) -> F + Send + 'static,
+) -> Result<(), String>
 where
     F: Future<Output = ()> + Send + 'static,
 {

@@ -1,7 +1,7 @@
 //! Reading: all, one, get, fetch, exists, count, and every clause of a query.
 
-use emr::prelude::*;
 use emr::Value;
+use emr::prelude::*;
 
 use crate::schemas::*;
 

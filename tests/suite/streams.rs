@@ -130,7 +130,10 @@ async fn other_calls_go_on_beside_a_stream_of_a_transaction(db: &Db) {
 
 async fn an_error_ends_a_stream(db: &Db) {
     rows(db, 1_000).await;
-    db.repo.script("ALTER TABLE posts ADD COLUMN note TEXT; UPDATE posts SET note = 'x' WHERE id <> 700").await.unwrap();
+    db.repo
+        .script("ALTER TABLE posts ADD COLUMN note TEXT; UPDATE posts SET note = 'x' WHERE id <> 700")
+        .await
+        .unwrap();
     #[derive(Syncable, Debug)]
     #[emr(table = "posts")]
     struct Noted {
