@@ -541,6 +541,16 @@ pub trait IntoExpr<T> {
     fn into_expr(self) -> Expr<T>;
 }
 
+/// What can be an argument of a [`fragment`]: a value, a column, an expression, of any type.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an argument of an SQL fragment",
+    label = "expected a value, a column or an expression"
+)]
+pub trait IntoArgument {
+    /// The tree of the expression.
+    fn into_argument(self) -> Node;
+}
+
 /// What can be turned into a column value of type `T` without loss: the type itself, a narrower
 /// integer, a borrowed string.
 #[diagnostic::on_unimplemented(message = "`{Self}` is no value of type `{T}`", label = "expected a `{T}`")]
@@ -585,6 +595,30 @@ impl<T> IntoExpr<T> for Expr<T> {
 impl<S: Syncable, F: Field> IntoExpr<F::Scalar> for Column<S, F> {
     fn into_expr(self) -> Expr<F::Scalar> {
         self.expr()
+    }
+}
+
+impl<T: Scalar> IntoArgument for T {
+    fn into_argument(self) -> Node {
+        self.into_expr().node
+    }
+}
+
+impl IntoArgument for &str {
+    fn into_argument(self) -> Node {
+        self.to_owned().into_argument()
+    }
+}
+
+impl<T> IntoArgument for Expr<T> {
+    fn into_argument(self) -> Node {
+        self.node
+    }
+}
+
+impl<S: Syncable, F: Field> IntoArgument for Column<S, F> {
+    fn into_argument(self) -> Node {
+        self.node()
     }
 }
 
@@ -716,8 +750,8 @@ impl Fragment {
     }
 
     /// The expression or value for the next `?`.
-    pub fn arg<T>(mut self, argument: impl IntoExpr<T>) -> Fragment {
-        self.arguments.push(argument.into_expr().node);
+    pub fn arg(mut self, argument: impl IntoArgument) -> Fragment {
+        self.arguments.push(argument.into_argument());
         self
     }
 

@@ -33,8 +33,8 @@ pub use connection::{Begin, Connection, Connector, Control, CursorId, Done, Pool
 pub use dialect::{AliasStyle, Dialect, Identity, InList, LimitStyle, LockStyle};
 pub use error::{ConnectFailure, ConstraintKind, Error, ErrorKind, Result, StopReason, TransactionFault, Violation};
 pub use expr::{
-    Column, Expr, Fragment, FragmentPart, IntoExpr, IntoField, IntoKey, IntoScalar, Node, Nulls, Numeric, Operator,
-    Order, fragment,
+    Column, Expr, Fragment, FragmentPart, IntoArgument, IntoExpr, IntoField, IntoKey, IntoScalar, Node, Nulls, Numeric,
+    Operator, Order, fragment,
 };
 pub use insert::{BulkInsert, RowSource};
 pub use observe::{QueryEvent, QueryLog};
