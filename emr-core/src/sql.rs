@@ -16,9 +16,9 @@ use crate::value::Value;
 
 /// A statement's text with all that is known of it. Cloning copies a pointer.
 #[derive(Clone)]
-pub struct Sql(Arc<Text>);
+pub struct Sql(Arc<Statement>);
 
-struct Text {
+struct Statement {
     text: Box<str>,
     key: u128,
     contexts: Box<[BindContext]>,
@@ -37,12 +37,12 @@ impl Sql {
         let text = text.into();
         let mut hasher = new_hasher();
         hasher.write(text.as_bytes());
-        Sql(Arc::new(Text { key: hasher.finish128().as_u128(), text, contexts: Box::default(), cacheable: true }))
+        Sql(Arc::new(Statement { key: hasher.finish128().as_u128(), text, contexts: Box::default(), cacheable: true }))
     }
 
     /// The same text, never kept as a prepared statement: it will not come again.
     pub fn once(text: impl Into<Box<str>>) -> Self {
-        Sql(Arc::new(Text { text: text.into(), key: 0, contexts: Box::default(), cacheable: false }))
+        Sql(Arc::new(Statement { text: text.into(), key: 0, contexts: Box::default(), cacheable: false }))
     }
 
     /// The text.
@@ -171,7 +171,8 @@ impl<'q> SqlBuilder<'q> {
             return Err(problem);
         }
         let Out::Text(text) = builder.out else { return Err(Error::invalid("the renderer lost its text")) };
-        let sql = Sql(Arc::new(Text { text: text.into(), key, contexts: builder.contexts.into(), cacheable: true }));
+        let sql =
+            Sql(Arc::new(Statement { text: text.into(), key, contexts: builder.contexts.into(), cacheable: true }));
         RENDERED.insert(key, sql.clone());
         Ok((sql, params))
     }

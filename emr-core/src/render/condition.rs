@@ -162,6 +162,10 @@ fn connected<'q>(out: &mut SqlBuilder<'q>, nodes: &'q [Node], all: bool, scope: 
 
 fn binary<'q>(out: &mut SqlBuilder<'q>, op: Operator, left: &'q Node, right: &'q Node, scope: Scope) {
     let ty = left.sql_type().or_else(|| right.sql_type());
+    // Decimals that are compared by a collation are texts, and calculating would make floats of them.
+    if !op.is_comparison() && ty == Some(SqlType::Decimal) && out.dialect().collation(SqlType::Decimal).is_some() {
+        out.unsupported("calculating with decimals");
+    }
     operand(out, left, scope);
     let integers = matches!(ty, Some(SqlType::I16 | SqlType::I32 | SqlType::I64));
     let operator = if op == Operator::Div && integers { out.dialect().integer_division() } else { op.sql() };
