@@ -20,16 +20,16 @@ const fn column(name: &'static str, ty: SqlType) -> ColumnDef {
     }
 }
 
-const fn nullable(column: ColumnDef) -> ColumnDef {
-    ColumnDef { nullable: true, ..column }
+const fn nullable(column: &ColumnDef) -> ColumnDef {
+    ColumnDef { nullable: true, ..*column }
 }
 
-const fn unique(column: ColumnDef) -> ColumnDef {
-    ColumnDef { unique: true, ..column }
+const fn unique(column: &ColumnDef) -> ColumnDef {
+    ColumnDef { unique: true, ..*column }
 }
 
-const fn generated(generated: Generated, column: ColumnDef) -> ColumnDef {
-    ColumnDef { read_only: matches!(generated, Generated::Stored(_)), generated, ..column }
+const fn generated(generated: Generated, column: &ColumnDef) -> ColumnDef {
+    ColumnDef { read_only: matches!(generated, Generated::Stored(_)), generated, ..*column }
 }
 
 const fn schema(
@@ -80,13 +80,13 @@ syncable! {
     /// A key that the database counts, and a column of every type.
     Post, i64,
     schema("Post", "posts", &[
-        generated(Generated::Identity, column("id", SqlType::I64)),
+        generated(Generated::Identity, &column("id", SqlType::I64)),
         column("title", SqlType::Text),
-        nullable(column("body", SqlType::Text)),
-        unique(column("slug", SqlType::Text)),
-        nullable(unique(column("email", SqlType::Text))),
-        ColumnDef { redact: true, ..nullable(column("secret", SqlType::Text)) },
-        nullable(column("person_id", SqlType::I64)),
+        nullable(&column("body", SqlType::Text)),
+        unique(&column("slug", SqlType::Text)),
+        nullable(&unique(&column("email", SqlType::Text))),
+        ColumnDef { redact: true, ..nullable(&column("secret", SqlType::Text)) },
+        nullable(&column("person_id", SqlType::I64)),
         ColumnDef { default: Some("0"), ..column("views", SqlType::I64) },
         column("stars", SqlType::I16),
         column("pages", SqlType::I32),
@@ -95,14 +95,14 @@ syncable! {
         column("price", SqlType::Decimal),
         ColumnDef { sql_type: Some("numeric(10, 2)"), ..column("tax", SqlType::Decimal) },
         column("public", SqlType::Bool),
-        nullable(column("token", SqlType::Uuid)),
+        nullable(&column("token", SqlType::Uuid)),
         column("meta", SqlType::Json),
-        nullable(column("data", SqlType::Bytes)),
+        nullable(&column("data", SqlType::Bytes)),
         column("day", SqlType::Date),
         column("hour", SqlType::Time),
         column("local", SqlType::DateTime),
         column("created_at", SqlType::Timestamp),
-        generated(Generated::Stored("views * 2"), nullable(column("double_views", SqlType::I64))),
+        generated(Generated::Stored("views * 2"), &nullable(&column("double_views", SqlType::I64))),
     ], &[0]),
     {
         ID: i64 = 0,
@@ -135,9 +135,9 @@ syncable! {
     /// Few columns, so that a case shows what it is about.
     Note, i64,
     schema("Note", "notes", &[
-        generated(Generated::Identity, column("id", SqlType::I64)),
+        generated(Generated::Identity, &column("id", SqlType::I64)),
         column("title", SqlType::Text),
-        nullable(column("rank", SqlType::I64)),
+        nullable(&column("rank", SqlType::I64)),
         column("done", SqlType::Bool),
     ], &[0]),
     {
@@ -157,7 +157,7 @@ syncable! {
     Membership, (String, Uuid),
     schema("Membership", "memberships", &[
         column("team", SqlType::Text),
-        generated(Generated::Client(new_uuid), column("person", SqlType::Uuid)),
+        generated(Generated::Client(new_uuid), &column("person", SqlType::Uuid)),
         ColumnDef { default: Some("'guest'"), ..column("role", SqlType::Text) },
     ], &[0, 1]),
     {
@@ -172,7 +172,7 @@ syncable! {
     Line, (i64, i64),
     schema("Line", "lines", &[
         column("order_id", SqlType::I64),
-        generated(Generated::Identity, column("number", SqlType::I32)),
+        generated(Generated::Identity, &column("number", SqlType::I32)),
         column("item", SqlType::Bytes),
     ], &[0, 1]),
     {
@@ -199,9 +199,9 @@ syncable! {
     /// Names that would be SQL if they were not quoted.
     Hostile, i64,
     schema("Hostile", "ta\"ble`s]; DROP TABLE [x", &[
-        generated(Generated::Identity, column("i\"d", SqlType::I64)),
+        generated(Generated::Identity, &column("i\"d", SqlType::I64)),
         column("back`tick", SqlType::Text),
-        nullable(unique(column("brac]ket[s]", SqlType::Text))),
+        nullable(&unique(&column("brac]ket[s]", SqlType::Text))),
         column("sélect * \u{4e2d}", SqlType::Text),
         column("'; --", SqlType::Text),
         column("a ? b $1 @P1", SqlType::I64),
@@ -220,7 +220,7 @@ syncable! {
     /// An array, which only PostgreSQL has.
     Labelled, i64,
     schema("Labelled", "labelled", &[
-        generated(Generated::Identity, column("id", SqlType::I64)),
+        generated(Generated::Identity, &column("id", SqlType::I64)),
         column("labels", SqlType::Array(&SqlType::Text)),
     ], &[0]),
     {
@@ -235,7 +235,7 @@ syncable! {
     Schema {
         prefix: Some("billing"),
         ..schema("Invoice", "invoices", &[
-            generated(Generated::Client(new_uuid), column("id", SqlType::Uuid)),
+            generated(Generated::Client(new_uuid), &column("id", SqlType::Uuid)),
             column("total", SqlType::Decimal),
         ], &[0])
     },

@@ -73,7 +73,7 @@ fn updates_by_key() {
         render::update_by_key(out, Membership::schema(), None, &role, &both[..1], false);
     });
     snapshot("update_without_key", |out| {
-        render::update_by_key(out, LogEntry::schema(), None, &[(1, &title)], &key, false)
+        render::update_by_key(out, LogEntry::schema(), None, &[(1, &title)], &key, false);
     });
 }
 
