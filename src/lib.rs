@@ -1,1 +1,22 @@
-//! EMR.
+#![doc = include_str!("../README.md")]
+
+#[doc(hidden)]
+pub use emr_core as __core;
+pub use emr_core::*;
+pub use emr_macros::{MultiRepo, Syncable};
+
+// Linking an adapter registers it.
+#[cfg(feature = "postgres")]
+use emr_postgres as _;
+#[cfg(feature = "sqlite")]
+use emr_sqlite as _;
+
+/// What most programs need: `use emr::prelude::*;`.
+pub mod prelude {
+    pub use emr_core::{
+        BelongsTo, Error, ErrorKind, Expr, HasMany, HasOne, Json, Lock, ManyToMany, MultiRepo, Repo, RepoHandle,
+        RepoOptions, Result, Syncable, SyncableExt, Timeout, TransactionOptions, Tx, fragment, now,
+    };
+    // The derives have the names of the traits they implement.
+    pub use emr_macros::{MultiRepo, Syncable};
+}

@@ -1,6 +1,7 @@
 //! What one server version can do.
 
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
 /// What the server at the other end can do. Filled in by the adapter when it connects; the rest of EMR
 /// asks these flags and never a driver's name.
@@ -48,6 +49,8 @@ pub struct Capabilities {
     pub read_only_transactions: bool,
     /// Floats can be NaN and infinite.
     pub special_floats: bool,
+    /// A cursor lives only inside a transaction.
+    pub cursor_needs_transaction: bool,
 }
 
 /// How written rows come back.
@@ -93,6 +96,19 @@ impl fmt::Display for IsolationLevel {
 }
 
 impl Capabilities {
+    /// The same capabilities for as long as the program runs. There are as many as server versions that the
+    /// program meets, so they are kept for good.
+    pub(crate) fn interned(capabilities: &Capabilities) -> &'static Capabilities {
+        static KNOWN: Mutex<Vec<&'static Capabilities>> = Mutex::new(Vec::new());
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = known.iter().find(|found| **found == capabilities) {
+            return found;
+        }
+        let kept: &'static Capabilities = Box::leak(Box::new(capabilities.clone()));
+        known.push(kept);
+        kept
+    }
+
     /// A server that can do nothing beyond plain SQL; adapters switch on what theirs can.
     pub fn minimal(server: impl Into<String>, version: (u32, u32, u32)) -> Self {
         Capabilities {
@@ -116,6 +132,7 @@ impl Capabilities {
             isolation_levels: &[],
             read_only_transactions: false,
             special_floats: false,
+            cursor_needs_transaction: false,
         }
     }
 }

@@ -144,6 +144,12 @@ pub trait Dialect: Send + Sync + 'static {
         Some(format!("RELEASE SAVEPOINT {name}"))
     }
 
+    /// The statement that keeps other transactions from locking the same table until this one ends, where
+    /// beginning a transaction does not do that already. For migrations.
+    fn lock_table(&self, _table: &str) -> Option<String> {
+        None
+    }
+
     /// The prefix that shows a query's plan, where there is one.
     fn explain(&self) -> Option<&'static str> {
         Some("EXPLAIN ")

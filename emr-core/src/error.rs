@@ -31,6 +31,7 @@ struct Inner {
     kind: ErrorKind,
     repo: Option<Arc<str>>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    not_executed: bool,
 }
 
 /// What went wrong. New kinds may be added: match with a `_` arm.
@@ -272,7 +273,7 @@ pub enum TransactionFault {
 impl Error {
     /// An error of this kind.
     pub fn new(kind: ErrorKind) -> Self {
-        Error(Box::new(Inner { kind, repo: None, source: None }))
+        Error(Box::new(Inner { kind, repo: None, source: None, not_executed: false }))
     }
 
     /// Keeps the driver's own error as the cause.
@@ -285,6 +286,17 @@ impl Error {
     pub fn with_repo(mut self, repo: &Arc<str>) -> Self {
         self.0.repo.get_or_insert_with(|| Arc::clone(repo));
         self
+    }
+
+    /// Notes that the statement certainly had no effect, so that it may be sent again on another connection.
+    pub fn not_executed(mut self) -> Self {
+        self.0.not_executed = true;
+        self
+    }
+
+    /// Whether the adapter vouches that the statement had no effect.
+    pub fn was_not_executed(&self) -> bool {
+        self.0.not_executed
     }
 
     /// What went wrong.
@@ -411,6 +423,7 @@ impl Error {
             kind: self.0.kind.clone(),
             repo: self.0.repo.clone(),
             source: self.0.source.as_ref().map(|source| source.to_string().into()),
+            not_executed: self.0.not_executed,
         }))
     }
 }

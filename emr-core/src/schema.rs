@@ -6,6 +6,7 @@ use std::hash::{Hash, Hasher};
 use crate::error::Result;
 use crate::expr::Node;
 use crate::row::Cells;
+use crate::types::{Field, Scalar};
 use crate::value::{SqlType, Value};
 
 /// A struct that stands for the rows of a table. Derive it with `#[derive(Syncable)]`.
@@ -113,6 +114,31 @@ pub struct ColumnDef {
     pub sql_type: Option<&'static str>,
 }
 
+impl ColumnDef {
+    /// A plain column for a field of type `F`: NULL is allowed where `F` is an `Option`, the program fills
+    /// it, and nothing else is said.
+    ///
+    /// ```
+    /// # use emr_core::{ColumnDef, SqlType};
+    /// const EMAIL: ColumnDef = ColumnDef { unique: true, ..ColumnDef::of::<Option<String>>("e_mail", "email") };
+    /// assert!(EMAIL.nullable && EMAIL.ty == SqlType::Text);
+    /// ```
+    pub const fn of<F: Field>(name: &'static str, field: &'static str) -> Self {
+        ColumnDef {
+            name,
+            field,
+            ty: F::Scalar::TYPE,
+            nullable: F::NULLABLE,
+            generated: Generated::No,
+            read_only: false,
+            redact: false,
+            unique: false,
+            default: None,
+            sql_type: None,
+        }
+    }
+}
+
 /// Who fills a column of a new row.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
@@ -125,6 +151,17 @@ pub enum Generated {
     Client(fn() -> Value<'static>),
     /// The database computes it from this SQL expression.
     Stored(&'static str),
+}
+
+impl Generated {
+    /// Who fills the only column of a primary key unless the field says otherwise: the database, if it is
+    /// an integer.
+    pub const fn for_sole_key(ty: SqlType) -> Self {
+        match ty {
+            SqlType::I16 | SqlType::I32 | SqlType::I64 => Generated::Identity,
+            _ => Generated::No,
+        }
+    }
 }
 
 /// The sorts of associations.
@@ -152,7 +189,8 @@ pub struct AssociationDef {
     pub related: fn() -> &'static Schema,
     /// Columns of this schema that the association starts from, by their names in the database.
     pub owner_keys: &'static [&'static str],
-    /// Columns of the related schema (or, for a chain, of the last one) that it ends at.
+    /// Columns of the related schema (or, for a chain, of the last one) that it ends at; empty for its
+    /// primary key.
     pub related_keys: &'static [&'static str],
     /// What lies between.
     pub through: Through,

@@ -352,6 +352,13 @@ pub fn now() -> DateTime<Utc> {
     Utc::now().trunc_subsecs(6)
 }
 
+/// A new UUID of version 7, for columns that the derive marks `uuid`. The derive calls it here, as the
+/// program need not depend on the `uuid` crate.
+#[doc(hidden)]
+pub fn __new_uuid() -> Value<'static> {
+    Value::Uuid(Uuid::now_v7())
+}
+
 /// Parameters of raw SQL: `&[&7_i64, &"text"]`.
 pub trait ToParam: Sync {
     /// The value to bind.

@@ -1,0 +1,174 @@
+# shellcheck shell=bash
+# Finds a server to test on, or starts one. Sourced by dev/test.
+#
+# Sets EMR_POSTGRES_URL. What was started here is stopped by stop_servers; what was found is left alone.
+
+STARTED_CLUSTER= # the directory of a cluster of ours
+STARTED_COMPOSE= # set when compose runs servers of ours
+CLUSTER_BIN=     # where its programs are
+
+find_or_start_postgres() {
+    local source
+    for source in ${EMR_SERVERS_FROM:-environment local compose packages}; do
+        case "$source" in
+            environment | local) ;;
+            # A backend that may be missing is not worth installing a server for.
+            *) is_required postgres || continue ;;
+        esac
+        if "postgres_from_$source"; then
+            echo "postgres: $POSTGRES_FROM"
+            export EMR_POSTGRES_URL
+            # What was found is tested, whether or not it had to be.
+            is_required postgres || EMR_REQUIRE=${EMR_REQUIRE:+$EMR_REQUIRE,}postgres
+            return
+        fi
+    done
+    backend_is postgres "not run ($WHY_NOT)"
+    is_required postgres || return 0
+    echo "postgres: no server: $WHY_NOT" >&2
+    # This stage failed, and so will the whole run; the other backends can still be tested.
+    EMR_REQUIRE=$(tr ',' '\n' <<<"$EMR_REQUIRE" | grep -vx postgres | paste -sd ,)
+    return 1
+}
+
+# no REASON: a source has no server to offer.
+WHY_NOT=
+no() {
+    WHY_NOT+="${WHY_NOT:+; }$1"
+    return 1
+}
+
+is_required() {
+    case ",${EMR_REQUIRE:-}," in *",$1,"*) ;; *) return 1 ;; esac
+}
+
+postgres_from_environment() {
+    [ -n "${EMR_POSTGRES_URL:-}" ] || no "EMR_POSTGRES_URL is not set" || return
+    POSTGRES_FROM="from EMR_POSTGRES_URL"
+}
+
+postgres_from_local() {
+    case "$(postgres_answer 127.0.0.1 5432)" in
+        trust) EMR_POSTGRES_URL=postgres://postgres@127.0.0.1:5432/postgres ;;
+        password)
+            [ -n "${PGPASSWORD:-}" ] || no "127.0.0.1:5432 wants a password and PGPASSWORD is not set" || return
+            EMR_POSTGRES_URL=postgres://postgres:$(percent_encoded "$PGPASSWORD")@127.0.0.1:5432/postgres
+            ;;
+        refused) no "127.0.0.1:5432 does not let role postgres in" || return ;;
+        *) no "no PostgreSQL answers at 127.0.0.1:5432" || return ;;
+    esac
+    POSTGRES_FROM="found at 127.0.0.1:5432"
+}
+
+postgres_from_compose() {
+    docker info >/dev/null 2>&1 || no "no Docker engine runs" || return
+    docker compose version >/dev/null 2>&1 || no "Docker has no Compose" || return
+    local port
+    port=$(free_port) || no "no port is free" || return
+    STARTED_COMPOSE=yes
+    EMR_POSTGRES_PORT=$port docker compose --project-name "emr-test-$$" up --detach --wait postgres ||
+        no "Docker Compose did not bring it up" || return
+    EMR_POSTGRES_URL=postgres://postgres@127.0.0.1:$port/postgres
+    POSTGRES_FROM="started by Docker Compose on port $port"
+}
+
+postgres_from_packages() {
+    if ! CLUSTER_BIN=$(postgres_programs); then
+        can_install_packages || no "no PostgreSQL programs, and no root with apt-get to install them" || return
+        install_packages postgresql
+        CLUSTER_BIN=$(postgres_programs) || no "the package postgresql could not be installed" || return
+    fi
+    local port
+    port=$(free_port) || no "no port is free" || return
+    STARTED_CLUSTER=$(mktemp -d) || return
+    ! is_root || chown postgres "$STARTED_CLUSTER" || return
+    start_cluster "$STARTED_CLUSTER" "$port" >"$STARTED_CLUSTER/start.log" 2>&1
+    if [ "$(postgres_answer 127.0.0.1 "$port")" != trust ]; then
+        cat "$STARTED_CLUSTER"/*.log >&2
+        no "a cluster of our own did not start, see its log above" || return
+    fi
+    EMR_POSTGRES_URL=postgres://postgres@127.0.0.1:$port/postgres
+    POSTGRES_FROM="a cluster of our own on port $port, $("$CLUSTER_BIN/postgres" --version)"
+}
+
+# start_cluster DIRECTORY PORT
+start_cluster() {
+    as_postgres "$CLUSTER_BIN/initdb" --pgdata="$1/data" --username=postgres --auth=trust \
+        --encoding=UTF8 --locale=C.UTF-8 --no-sync || return
+    # What is in it is thrown away, so it need not survive a crash.
+    local options="-p $2 -k $1 -c listen_addresses=127.0.0.1 -c max_connections=200"
+    options+=" -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+    as_postgres "$CLUSTER_BIN/pg_ctl" start --wait --silent --pgdata="$1/data" --log="$1/server.log" --options="$options"
+}
+
+stop_servers() {
+    if [ -n "$STARTED_CLUSTER" ]; then
+        [ ! -f "$STARTED_CLUSTER/data/postmaster.pid" ] ||
+            as_postgres "$CLUSTER_BIN/pg_ctl" stop --silent --mode=immediate --pgdata="$STARTED_CLUSTER/data"
+        rm -rf "$STARTED_CLUSTER"
+    fi
+    [ -z "$STARTED_COMPOSE" ] || docker compose --project-name "emr-test-$$" down --volumes
+}
+
+# PostgreSQL refuses to run as root.
+as_postgres() {
+    # From a directory that every user may enter, else its programs complain about ours.
+    if is_root; then
+        (cd / && runuser -u postgres -- "$@")
+    else
+        "$@"
+    fi
+}
+
+# The newest version's directory of programs. Debian does not put it into the PATH.
+postgres_programs() {
+    local newest
+    newest=$(printf '%s\n' /usr/lib/postgresql/*/bin/initdb | sort -V | tail -n 1)
+    [ -x "$newest" ] || newest=$(command -v initdb) || return
+    # Ours must run as an unprivileged user, which root needs to have.
+    ! is_root || id postgres >/dev/null 2>&1 || return
+    dirname "$newest"
+}
+
+free_port() {
+    local try port
+    for try in {1..50}; do
+        # Below the ports that Linux gives to outgoing connections, so that none of those takes it meanwhile.
+        port=$((20000 + (RANDOM + try) % 12000))
+        if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+            echo "$port"
+            return
+        fi
+    done
+    return 1
+}
+
+# What a server answers to role postgres without a password: trust, password, refused, or nothing at all.
+# It speaks the first message of the protocol itself, as a machine with a server need not have psql.
+postgres_answer() {
+    local host=$1 port=$2 answer
+    # Length 41, protocol 3.0, user, database, and the empty name that ends the list.
+    # shellcheck disable=SC2016 # the inner shell expands them
+    answer=$(timeout 5 bash -c '
+        exec 3<>"/dev/tcp/$0/$1" || exit
+        printf "\0\0\0\051\0\003\0\0user\0postgres\0database\0postgres\0\0" >&3
+        head -c 9 <&3 | od -An -v -tx1 | tr -d " \n"' "$host" "$port" 2>/dev/null)
+    case "$answer" in
+        52*00000000) echo trust ;; # R, length 8, 0: authentication succeeded
+        52*) echo password ;;
+        45*) echo refused ;; # E: no such role or database, no rule for this host, no connection left
+        *) echo nothing ;;
+    esac
+}
+
+percent_encoded() {
+    local text=$1 at character
+    local LC_ALL=C # bytes, not characters
+    for ((at = 0; at < ${#text}; at++)); do
+        character=${text:at:1}
+        case "$character" in
+            [a-zA-Z0-9._~-]) printf '%s' "$character" ;;
+            *) printf '%s' "$character" | od -An -v -tx1 | tr -d '\n' | tr ' a-f' '%A-F' ;;
+        esac
+    done
+}

@@ -1,0 +1,475 @@
+//! How one statement runs: the deadline, the connection, the report.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::MutexGuard;
+use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
+
+use crate::capabilities::Capabilities;
+use crate::checkout::{Checkout, Held};
+use crate::connection::{Connection, Control, Done, Role};
+use crate::error::{Error, ErrorKind, Result, TransactionFault};
+use crate::handle::{RepoHandle, RepoInner};
+use crate::insert::BulkInsert;
+use crate::lifecycle::Activity;
+use crate::observe::QueryEvent;
+use crate::options::Timeout;
+use crate::pool::Pooled;
+use crate::row::RowSink;
+use crate::sinks::{Timed, unbox};
+use crate::sql::{Params, Sql};
+use crate::transaction::{TransactionOptions, Tx, TxConnection};
+
+/// What a call goes by when it says nothing itself.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct CallOptions {
+    /// The time for one statement, waiting for a connection included.
+    pub timeout: Timeout,
+    /// The schema or database of tables that name none.
+    pub prefix: Option<Arc<str>>,
+    /// Refuses writes.
+    pub read_only: bool,
+}
+
+/// Where statements run. [`Repo`](crate::Repo) is built on it; it is implemented by a handle, a transaction, a
+/// checkout, and by nothing else.
+pub trait Executor: Send + Sync + Sized {
+    /// What all handles share.
+    #[doc(hidden)]
+    fn inner(&self) -> Inner<'_>;
+
+    /// What calls go by.
+    #[doc(hidden)]
+    fn call_options(&self) -> CallOptions {
+        let options = &self.inner().0.options;
+        CallOptions {
+            timeout: options.effective_timeout(),
+            prefix: options.prefix.clone(),
+            read_only: options.read_only.unwrap_or(false),
+        }
+    }
+
+    /// Waits for a connection.
+    #[doc(hidden)]
+    fn lease(&self, role: Role) -> impl Future<Output = Result<Lease<'_>>> + Send;
+
+    /// Begins a transaction.
+    #[doc(hidden)]
+    fn start(&self, options: TransactionOptions) -> impl Future<Output = Result<Tx>> + Send;
+
+    /// Whether statements run inside a transaction.
+    #[doc(hidden)]
+    fn is_transaction(&self) -> bool {
+        false
+    }
+
+    /// Whether all statements run on one connection.
+    #[doc(hidden)]
+    fn is_pinned(&self) -> bool {
+        false
+    }
+
+    /// The end of the transaction's own time.
+    #[doc(hidden)]
+    fn transaction_deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// The transaction itself, for streams that outlive a call.
+    #[doc(hidden)]
+    fn as_tx(&self) -> Option<&Tx> {
+        None
+    }
+}
+
+/// Keeps the insides of a repo out of the public interface.
+#[doc(hidden)]
+#[derive(Clone, Copy)]
+pub struct Inner<'a>(pub(crate) &'a Arc<RepoInner>);
+
+/// A connection for one call.
+#[doc(hidden)]
+pub struct Lease<'a> {
+    kind: Kind<'a>,
+}
+
+enum Kind<'a> {
+    Pooled(Pooled, Activity),
+    Tx(&'a Tx, MutexGuard<'a, TxConnection>),
+    Checkout(MutexGuard<'a, Held>),
+}
+
+impl<'a> Lease<'a> {
+    /// Announces a statement, and closes what dropped streams left open. Until [`Ticket::end`], dropping the
+    /// ticket gives the transaction up: nobody knows what the server is doing.
+    pub(crate) async fn ticket(&mut self) -> Result<Ticket<'_, 'a>> {
+        let ticket = Ticket { lease: self, ended: false };
+        if let Kind::Tx(_, connection) = &mut ticket.lease.kind
+            && let Err(error) = connection.close_orphans().await
+        {
+            ticket.end(Some(&error));
+            return Err(error);
+        }
+        Ok(ticket)
+    }
+
+    /// Whether the connection may have died while it lay idle.
+    pub(crate) fn may_be_stale(&self) -> bool {
+        matches!(&self.kind, Kind::Pooled(pooled, _) if pooled.is_reused())
+    }
+
+    /// Takes the connection out, for a transaction, a stream or a checkout.
+    pub(crate) fn into_pooled(self) -> Result<(Pooled, Activity)> {
+        match self.kind {
+            Kind::Pooled(pooled, activity) => Ok((pooled, activity)),
+            Kind::Tx(..) | Kind::Checkout(_) => Err(Error::invalid("the connection is held already")),
+        }
+    }
+}
+
+/// A statement on its way.
+pub(crate) struct Ticket<'l, 'a> {
+    lease: &'l mut Lease<'a>,
+    ended: bool,
+}
+
+impl Ticket<'_, '_> {
+    /// The connection, and what must be sent before the statement.
+    pub(crate) fn parts(&mut self) -> Result<(&mut (dyn Connection + 'static), Vec<Control>)> {
+        match &mut self.lease.kind {
+            Kind::Pooled(pooled, _) => Ok((pooled.connection()?, Vec::new())),
+            Kind::Tx(_, connection) => connection.parts(),
+            Kind::Checkout(held) => Ok((held.pooled()?.connection()?, Vec::new())),
+        }
+    }
+
+    /// The statement came back.
+    pub(crate) fn end(mut self, error: Option<&Error>) {
+        self.ended = true;
+        if let Kind::Tx(tx, connection) = &mut self.lease.kind {
+            connection.after(&tx.core, error);
+        }
+    }
+}
+
+impl Drop for Ticket<'_, '_> {
+    fn drop(&mut self) {
+        if let (false, Kind::Tx(tx, connection)) = (self.ended, &mut self.lease.kind) {
+            connection.lose(&tx.core);
+        }
+    }
+}
+
+impl Executor for RepoHandle {
+    fn inner(&self) -> Inner<'_> {
+        Inner(&self.inner)
+    }
+
+    async fn lease(&self, role: Role) -> Result<Lease<'_>> {
+        let activity = self.inner.enter()?;
+        let pooled = self.inner.connection(role).await?;
+        Ok(Lease { kind: Kind::Pooled(pooled, activity) })
+    }
+
+    async fn start(&self, options: TransactionOptions) -> Result<Tx> {
+        let read_only = options.begin.read_only || self.call_options().read_only;
+        let role = if read_only { Role::Read } else { Role::Write };
+        let waiting = AtomicBool::new(false);
+        let lease = bounded(self, self.call_options().timeout, &waiting, self.lease(role)).await?;
+        options.check(self.inner.capabilities())?;
+        let (pooled, activity) = lease.into_pooled()?;
+        Ok(Tx::on_pool(Arc::clone(&self.inner), pooled, activity, &options))
+    }
+}
+
+impl Executor for Tx {
+    fn inner(&self) -> Inner<'_> {
+        Inner(&self.core.repo)
+    }
+
+    async fn lease(&self, _role: Role) -> Result<Lease<'_>> {
+        Ok(Lease { kind: Kind::Tx(self, self.lock().await?) })
+    }
+
+    async fn start(&self, options: TransactionOptions) -> Result<Tx> {
+        self.nested(&options).await
+    }
+
+    fn is_transaction(&self) -> bool {
+        true
+    }
+
+    fn is_pinned(&self) -> bool {
+        true
+    }
+
+    fn transaction_deadline(&self) -> Option<Instant> {
+        self.core.deadline
+    }
+
+    fn as_tx(&self) -> Option<&Tx> {
+        Some(self)
+    }
+}
+
+impl Executor for Checkout {
+    fn inner(&self) -> Inner<'_> {
+        Inner(&self.core.repo)
+    }
+
+    async fn lease(&self, _role: Role) -> Result<Lease<'_>> {
+        Ok(Lease { kind: Kind::Checkout(self.core.lock().await?) })
+    }
+
+    async fn start(&self, options: TransactionOptions) -> Result<Tx> {
+        options.check(self.core.repo.capabilities())?;
+        let pooled = self.core.take().await?;
+        Ok(Tx::on_checkout(Arc::clone(&self.core.repo), pooled, Arc::clone(&self.core), &options))
+    }
+
+    fn is_pinned(&self) -> bool {
+        true
+    }
+}
+
+/// A repo whose calls go by other options. Made by [`Repo::with_timeout`](crate::Repo::with_timeout) and
+/// [`Repo::with_prefix`](crate::Repo::with_prefix).
+#[derive(Debug)]
+pub struct With<'a, R> {
+    pub(crate) repo: &'a R,
+    pub(crate) options: CallOptions,
+}
+
+impl<R> Clone for With<'_, R> {
+    fn clone(&self) -> Self {
+        With { repo: self.repo, options: self.options.clone() }
+    }
+}
+
+impl<R: Executor> Executor for With<'_, R> {
+    fn inner(&self) -> Inner<'_> {
+        self.repo.inner()
+    }
+
+    fn call_options(&self) -> CallOptions {
+        self.options.clone()
+    }
+
+    fn lease(&self, role: Role) -> impl Future<Output = Result<Lease<'_>>> + Send {
+        self.repo.lease(role)
+    }
+
+    fn start(&self, options: TransactionOptions) -> impl Future<Output = Result<Tx>> + Send {
+        self.repo.start(options)
+    }
+
+    fn is_transaction(&self) -> bool {
+        self.repo.is_transaction()
+    }
+
+    fn is_pinned(&self) -> bool {
+        self.repo.is_pinned()
+    }
+
+    fn transaction_deadline(&self) -> Option<Instant> {
+        self.repo.transaction_deadline()
+    }
+
+    fn as_tx(&self) -> Option<&Tx> {
+        self.repo.as_tx()
+    }
+}
+
+/// Bounds a call by its timeout, by the transaction's, and by the repo's end. `has_connection` tells which
+/// wait was too long; the call sets it when it has its connection.
+pub(crate) async fn bounded<R>(
+    executor: &impl Executor,
+    limit: Timeout,
+    has_connection: &AtomicBool,
+    call: impl Future<Output = Result<R>>,
+) -> Result<R> {
+    let repo = executor.inner().0;
+    let started = Instant::now();
+    let own = limit.duration().and_then(|limit| started.checked_add(limit));
+    let deadline = match (own, executor.transaction_deadline()) {
+        (Some(own), Some(transaction)) => Some(own.min(transaction)),
+        (own, transaction) => own.or(transaction),
+    };
+    let call = async {
+        tokio::select! {
+            biased;
+            result = call => result,
+            () = repo.lifecycle.cut() => Err(repo.lifecycle.stopped_error()),
+        }
+    };
+    let result = match deadline {
+        None => call.await,
+        Some(deadline) => match timeout_at(deadline, call).await {
+            Ok(result) => result,
+            Err(_) if own != Some(deadline) => Err(Error::transaction(TransactionFault::TimedOut)),
+            Err(_) => {
+                let after = deadline.duration_since(started);
+                let waited_for_server = has_connection.load(Ordering::Relaxed) || executor.is_pinned();
+                Err(if waited_for_server { Error::new(ErrorKind::Timeout { after }) } else { repo.pool_timeout(after) })
+            }
+        },
+    };
+    result.map_err(|error| error.with_repo(repo.id()))
+}
+
+/// What a statement is, for the pool and for reports.
+#[derive(Clone, Copy)]
+pub(crate) struct Call {
+    pub(crate) role: Role,
+    pub(crate) table: Option<&'static str>,
+    pub(crate) verb: &'static str,
+}
+
+/// What goes to the connection.
+pub(crate) enum Job<'q> {
+    Statement(Sql, Params<'q>),
+    InsertMany(BulkInsert),
+}
+
+/// Runs one statement. `make` writes it once the server's capabilities are known. It runs again, with a new
+/// sink, if the connection turns out to have died while it lay idle.
+pub(crate) async fn run<'q, S: RowSink>(
+    executor: &impl Executor,
+    call: Call,
+    make: impl Fn(&'static Capabilities) -> Result<Job<'q>>,
+    sink: impl Fn() -> S,
+) -> Result<(S, Done)> {
+    let repo = executor.inner().0;
+    let options = executor.call_options();
+    if options.read_only && call.role == Role::Write {
+        return Err(Error::invalid("the repo is read-only: its options say read_only").with_repo(repo.id()));
+    }
+    let span =
+        if tracing::enabled!(tracing::Level::DEBUG) { statement_span(repo, call) } else { tracing::Span::none() };
+    let observed = repo.options.log.is_some() || !span.is_disabled();
+    let started = observed.then(std::time::Instant::now);
+    let has_connection = AtomicBool::new(false);
+    let mut queue = None;
+    let mut job: Option<Job<'q>> = None;
+    let work = async {
+        loop {
+            let mut lease = executor.lease(call.role).await?;
+            has_connection.store(true, Ordering::Relaxed);
+            queue = started.map(|started| started.elapsed());
+            let job = job.insert(make(repo.capabilities())?);
+            let timed = Box::new(Timed { sink: sink(), spent: observed.then_some(Duration::ZERO) });
+            let stale = lease.may_be_stale();
+            let mut ticket = lease.ticket().await?;
+            let (connection, controls) = ticket.parts()?;
+            let result = match job {
+                Job::Statement(sql, params) => connection.query(&controls, sql, params, timed).await,
+                Job::InsertMany(rows) => match connection.insert_many(&controls, rows, Some(timed)).await {
+                    Ok((Some(sink), done)) => Ok((sink, done)),
+                    Ok((None, _)) => Err(Error::invalid("the adapter lost the sink")),
+                    Err(error) => Err(error),
+                },
+            };
+            ticket.end(result.as_ref().err());
+            match result {
+                Err(error) if stale && retryable(&error, call.role) => {}
+                Err(error) => return Err(error),
+                Ok((sink, done)) => return Ok((unbox::<Timed<S>>(sink)?, done)),
+            }
+        }
+    };
+    let result = bounded(executor, options.timeout, &has_connection, work).instrument(span.clone()).await;
+    repo.counters.queries.increment(1);
+    match &result {
+        Ok((_, done)) => repo.counters.rows.increment(done.rows),
+        Err(_) => repo.counters.errors.increment(1),
+    }
+    if let Some(started) = started {
+        let (rows, decode) = result.as_ref().map_or((0, None), |(sink, done)| (done.rows, sink.spent));
+        let report = Report {
+            job: job.as_ref(),
+            total: started.elapsed(),
+            queue,
+            decode: decode.unwrap_or_default(),
+            rows,
+            error: result.as_ref().err(),
+        };
+        report.publish(repo, call, &span);
+    }
+    result.map(|(timed, done)| (timed.sink, done))
+}
+
+/// Whether the statement may be sent again on another connection.
+pub(crate) fn retryable(error: &Error, role: Role) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionLost { .. }) && (role == Role::Read || error.was_not_executed())
+}
+
+fn statement_span(repo: &RepoInner, call: Call) -> tracing::Span {
+    use tracing::field::Empty;
+    tracing::debug_span!(
+        "emr.statement",
+        repo = %repo.id(),
+        backend = repo.adapter.name(),
+        verb = call.verb,
+        table = call.table,
+        sql = Empty,
+        rows = Empty,
+        queue_us = Empty,
+        query_us = Empty,
+        decode_us = Empty,
+        error = Empty,
+    )
+}
+
+/// What is known of a statement that somebody watches.
+struct Report<'r, 'q> {
+    job: Option<&'r Job<'q>>,
+    total: Duration,
+    queue: Option<Duration>,
+    decode: Duration,
+    rows: u64,
+    error: Option<&'r Error>,
+}
+
+impl Report<'_, '_> {
+    fn publish(&self, repo: &RepoInner, call: Call, span: &tracing::Span) {
+        let queue = self.queue.unwrap_or(self.total);
+        let query = self.total.saturating_sub(queue);
+        let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let (sql, params) = match self.job {
+            Some(Job::Statement(sql, params)) => (Some(sql), &params[..]),
+            _ => (None, &[][..]),
+        };
+        let text = match self.job {
+            Some(Job::InsertMany(_)) => "INSERT of many rows",
+            _ => sql.map_or("", Sql::text),
+        };
+        span.record("sql", text);
+        span.record("rows", self.rows);
+        span.record("queue_us", micros(queue));
+        span.record("query_us", micros(query));
+        span.record("decode_us", micros(self.decode));
+        if let Some(error) = self.error {
+            span.record("error", tracing::field::display(error));
+        }
+        if let Some(log) = &repo.options.log {
+            log.call(&QueryEvent {
+                repo: repo.id(),
+                backend: repo.adapter.name(),
+                table: call.table,
+                sql: text,
+                statement: sql,
+                params,
+                rows: self.rows,
+                queue_time: queue,
+                query_time: query,
+                decode_time: self.decode,
+                error: self.error,
+            });
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! A running repo.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use crate::adapter::Adapter;
+use crate::capabilities::Capabilities;
+use crate::connection::{Connector, Role};
+use crate::dialect::Dialect;
+use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::{Activity, Lifecycle};
+use crate::multi_repo::Definition;
+use crate::observe::Counters;
+use crate::options::{RepoOptions, Timeout};
+use crate::pool::{Pooled, Pools};
+use crate::sweeper;
+
+/// A running repo: cheap to clone, usable from any task and thread.
+///
+/// It is plain data: dropping the last handle does not stop the repo, and a stopped repo answers every
+/// call with [`Stopped`](crate::ErrorKind::Stopped). A repo that nobody uses holds no connection, no task and no
+/// thread once its idle connections were closed.
+#[derive(Clone)]
+pub struct RepoHandle {
+    pub(crate) inner: Arc<RepoInner>,
+}
+
+/// What all handles of one repo share.
+pub(crate) struct RepoInner {
+    pub(crate) options: Box<RepoOptions>,
+    pub(crate) adapter: &'static dyn Adapter,
+    pub(crate) connector: Arc<dyn Connector>,
+    pub(crate) lifecycle: Arc<Lifecycle>,
+    pub(crate) counters: Counters,
+    pub(crate) capabilities: Arc<OnceLock<&'static Capabilities>>,
+    pub(crate) transactions: AtomicU32,
+    /// The definition whose registry holds the repo.
+    definition: Option<&'static Definition>,
+    pools: Mutex<Option<Arc<Pools>>>,
+}
+
+/// What runs in a repo at this moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RepoStats {
+    /// The repo's id.
+    pub id: String,
+    /// The adapter's name.
+    pub backend: &'static str,
+    /// Open connections.
+    pub connections: u32,
+    /// Open connections that nobody uses.
+    pub idle_connections: u32,
+    /// Running calls, open transactions, streams and checkouts.
+    pub running: u64,
+    /// Open transactions.
+    pub transactions: u32,
+    /// Whether it was stopped.
+    pub stopped: bool,
+}
+
+impl RepoHandle {
+    /// A repo of these settings. No I/O.
+    ///
+    /// # Errors
+    /// [`Config`](crate::ErrorKind::Config) for wrong settings.
+    pub(crate) fn new(id: Arc<str>, options: RepoOptions, definition: Option<&'static Definition>) -> Result<Self> {
+        options.check()?;
+        let adapter = options.adapter()?;
+        let connector = adapter.connector(&options)?;
+        let counters = Counters::new(&id, adapter.name());
+        let inner = RepoInner {
+            adapter,
+            connector,
+            lifecycle: Arc::new(Lifecycle::new(id)),
+            counters,
+            capabilities: Arc::new(OnceLock::new()),
+            transactions: AtomicU32::new(0),
+            definition,
+            pools: Mutex::new(None),
+            options: Box::new(options),
+        };
+        let handle = RepoHandle { inner: Arc::new(inner) };
+        if let Timeout::After(limit) = handle.inner.options.effective_idle_timeout() {
+            sweeper::watch_repo(&handle.inner, limit);
+        }
+        Ok(handle)
+    }
+
+    /// Makes the first connection now.
+    pub(crate) async fn connect(&self) -> Result<()> {
+        let _activity = self.inner.enter()?;
+        self.inner.connection(Role::Write).await.map(drop)
+    }
+
+    /// The id that the repo was started with.
+    pub fn id(&self) -> &str {
+        self.inner.lifecycle.id()
+    }
+
+    /// The name of the adapter.
+    pub fn backend(&self) -> &'static str {
+        self.inner.adapter.name()
+    }
+
+    /// Counts of what runs. Without I/O.
+    pub fn stats(&self) -> RepoStats {
+        let (connections, idle_connections) = self.inner.pools().map_or((0, 0), |pools| pools.counts());
+        RepoStats {
+            id: self.id().to_owned(),
+            backend: self.backend(),
+            connections,
+            idle_connections,
+            running: self.inner.lifecycle.running(),
+            transactions: self.inner.transactions.load(Ordering::Relaxed),
+            stopped: self.inner.lifecycle.is_stopped(),
+        }
+    }
+
+    /// Stops the repo: new calls are refused at once, running ones may end within `drain`, then they are cut
+    /// off and their transactions rolled back. Stopping a stopped repo does nothing.
+    ///
+    /// Returns how many calls, transactions and streams were cut off.
+    pub async fn stop(&self, drain: Duration) -> u64 {
+        self.inner.lifecycle.stop();
+        let cut = self.inner.lifecycle.drain(drain).await;
+        self.inner.close();
+        cut
+    }
+
+    /// Closes all idle connections, and those in use when they come back.
+    pub fn disconnect_all(&self) {
+        if let Some(pools) = self.inner.pools() {
+            pools.disconnect_all();
+        }
+    }
+}
+
+impl fmt::Debug for RepoHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RepoHandle")
+            .field("id", &self.id())
+            .field("backend", &self.backend())
+            .field("target", &self.inner.connector.target())
+            .finish_non_exhaustive()
+    }
+}
+
+impl RepoInner {
+    pub(crate) fn id(&self) -> &Arc<str> {
+        self.lifecycle.id()
+    }
+
+    pub(crate) fn dialect(&self) -> &'static dyn Dialect {
+        self.adapter.dialect()
+    }
+
+    /// What the server can do: known from the first connection on, until then the least.
+    pub(crate) fn capabilities(&self) -> &'static Capabilities {
+        self.capabilities.get().copied().unwrap_or_else(|| Capabilities::interned(&self.dialect().baseline()))
+    }
+
+    /// The error for a call that no connection came free for.
+    pub(crate) fn pool_timeout(&self, waited: Duration) -> Error {
+        let (in_use, _) = self.pools().map_or((0, 0), |pools| pools.counts());
+        let in_transactions = self.transactions.load(Ordering::Relaxed);
+        Error::new(ErrorKind::PoolTimeout { waited, in_use, in_transactions })
+    }
+
+    /// Begins a use of the repo.
+    pub(crate) fn enter(&self) -> Result<Activity> {
+        self.lifecycle.enter()
+    }
+
+    /// Waits for a connection; bounded by the caller.
+    pub(crate) async fn connection(self: &Arc<Self>, role: Role) -> Result<Pooled> {
+        let pools = {
+            let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(pools.get_or_insert_with(|| {
+                if let Timeout::After(limit) = self.options.effective_connection_idle_timeout() {
+                    sweeper::watch_connections(self, limit);
+                }
+                Arc::new(Pools::new(
+                    Arc::clone(&self.connector),
+                    self.options.effective_pool_size(),
+                    Arc::clone(&self.capabilities),
+                    self.counters.connects.clone(),
+                ))
+            }))
+        };
+        pools.get(role).await.map_err(|error| error.with_repo(self.id()))
+    }
+
+    pub(crate) fn pools(&self) -> Option<Arc<Pools>> {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Closes all connections of a stopped repo, and forgets it.
+    pub(crate) fn close(&self) {
+        if let Some(definition) = self.definition {
+            definition.forget(self);
+        }
+        let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(pools) = pools {
+            pools.disconnect_all();
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! How SQLite spells SQL.
+
+use emr_core::{Capabilities, ColumnDef, Dialect, Identity, InList, IsolationLevel, Returning, SqlBuilder, SqlType};
+
+/// How SQLite spells SQL.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SqliteDialect;
+
+/// The collation that orders the texts of decimals as numbers.
+pub(crate) const DECIMAL_COLLATION: &str = "emr_decimal";
+
+/// Longer lists travel as one JSON array, so that their length is not part of the statement.
+const LONGEST_EXPANDED_LIST: usize = 256;
+
+/// The engine's own limit (`SQLITE_MAX_VARIABLE_NUMBER`).
+const MAX_PARAMETERS: usize = 32_766;
+
+/// The name of the engine that is built in, with its version.
+pub(crate) fn server() -> String {
+    format!("SQLite {}", rusqlite::version())
+}
+
+/// What the engine that is built in can do.
+pub(crate) fn capabilities() -> Capabilities {
+    let number = u32::try_from(rusqlite::version_number()).unwrap_or_default();
+    let mut can = Capabilities::minimal(server(), (number / 1_000_000, number / 1_000 % 1_000, number % 1_000));
+    can.insert_returning = Returning::Clause;
+    can.update_returning = Returning::Clause;
+    can.delete_returning = Returning::Clause;
+    can.max_parameters = MAX_PARAMETERS;
+    can.nulls_order = true;
+    can.transactional_ddl = true;
+    can.isolation_levels = &[IsolationLevel::Serializable];
+    can.read_only_transactions = true;
+    can
+}
+
+impl Dialect for SqliteDialect {
+    fn name(&self) -> &'static str {
+        "sqlite"
+    }
+
+    fn baseline(&self) -> Capabilities {
+        capabilities()
+    }
+
+    fn placeholder(&self, out: &mut SqlBuilder<'_>, n: usize) {
+        out.push("?").push_number(n as u64);
+    }
+
+    fn in_list(&self, len: usize, element: SqlType) -> InList {
+        match element {
+            SqlType::I16 | SqlType::I32 | SqlType::I64 | SqlType::Text | SqlType::Uuid
+                if len > LONGEST_EXPANDED_LIST =>
+            {
+                InList::Json { before: "SELECT value FROM json_each(", after: ")" }
+            }
+            _ => InList::padded(len, LONGEST_EXPANDED_LIST),
+        }
+    }
+
+    fn like_needs_escape(&self) -> bool {
+        true
+    }
+
+    fn collation(&self, ty: SqlType) -> Option<&'static str> {
+        (ty == SqlType::Decimal).then_some(DECIMAL_COLLATION)
+    }
+
+    fn column_type(&self, column: &ColumnDef) -> String {
+        if let Some(spelt) = column.sql_type {
+            return spelt.to_owned();
+        }
+        match column.ty {
+            SqlType::Bool | SqlType::I16 | SqlType::I32 | SqlType::I64 => "INTEGER",
+            SqlType::F32 | SqlType::F64 => "REAL",
+            SqlType::Bytes => "BLOB",
+            _ => "TEXT",
+        }
+        .to_owned()
+    }
+
+    fn identity(&self, sole_key: bool) -> Identity {
+        if sole_key {
+            // AUTOINCREMENT: the key of a deleted row never comes back for another one.
+            Identity { column_type: Some("INTEGER"), suffix: " PRIMARY KEY AUTOINCREMENT", declares_key: true }
+        } else {
+            Identity { column_type: Some("INTEGER"), suffix: "", declares_key: false }
+        }
+    }
+
+    fn explain(&self) -> Option<&'static str> {
+        Some("EXPLAIN QUERY PLAN ")
+    }
+}

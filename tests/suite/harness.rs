@@ -1,0 +1,206 @@
+//! Runs each case on every backend that can be reached, on a database of its own.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use emr::prelude::*;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// The backends that the suite knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+impl Backend {
+    pub const ALL: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Backend::Sqlite => "sqlite",
+            Backend::Postgres => "postgres",
+        }
+    }
+
+    /// The server to test on: from the environment, else at its standard local port.
+    pub fn url(self) -> String {
+        match self {
+            Backend::Sqlite => "sqlite".to_owned(),
+            Backend::Postgres => std::env::var("EMR_POSTGRES_URL")
+                .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned()),
+        }
+    }
+
+    /// Why the backend cannot be tested, if it cannot.
+    fn unreachable(self) -> Option<String> {
+        if self == Backend::Sqlite {
+            return None;
+        }
+        let url = self.url();
+        runtime().block_on(async move {
+            let repo = emr::open(url.as_str()).await.ok()?;
+            repo.query("select 1", &[]).await.err().map(|error| error.to_string())
+        })
+    }
+}
+
+/// A database for one case, dropped after it.
+pub struct Db {
+    pub backend: Backend,
+    /// A repo on it.
+    pub repo: RepoHandle,
+    options: RepoOptions,
+    _folder: Option<tempfile::TempDir>,
+    schema: Option<String>,
+}
+
+impl Db {
+    async fn create(backend: Backend) -> Db {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let (options, folder, schema) = match backend {
+            Backend::Sqlite => {
+                let folder = tempfile::tempdir().expect("a folder");
+                let file = folder.path().join("test.db");
+                (RepoOptions::sqlite(file.to_str().expect("a Unicode path")), Some(folder), None)
+            }
+            Backend::Postgres => {
+                let n = NEXT.fetch_add(1, Ordering::Relaxed);
+                let schema = format!("emr_{}_{n}", std::process::id());
+                let admin = emr::open(backend.url()).await.expect("the server");
+                admin.script(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}")).await.expect("a schema");
+                admin.stop(std::time::Duration::ZERO).await;
+                let options = RepoOptions::from_url(&backend.url()).expect("a URL");
+                (options.extra("options", format!("-csearch_path={schema}")), None, Some(schema))
+            }
+        };
+        let repo = emr::open(options.clone()).await.expect("a repo");
+        Db { backend, repo, options, _folder: folder, schema }
+    }
+
+    /// The settings of the database, for repos with others.
+    pub fn options(&self) -> RepoOptions {
+        self.options.clone()
+    }
+
+    /// Another repo on the same database: somebody else.
+    pub async fn other(&self) -> RepoHandle {
+        emr::open(self.options()).await.expect("another repo")
+    }
+
+    async fn drop_database(self) {
+        self.repo.stop(std::time::Duration::from_millis(100)).await;
+        if let Some(schema) = self.schema {
+            let admin = emr::open(self.backend.url()).await.expect("the server");
+            admin.script(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE")).await.expect("the schema is dropped");
+            admin.stop(std::time::Duration::ZERO).await;
+        }
+    }
+}
+
+/// One behaviour, on a database.
+pub struct Case {
+    pub name: &'static str,
+    pub run: fn(Backend) -> Result<(), String>,
+}
+
+/// Runs a case that wants a database.
+pub fn on_db<F>(backend: Backend, case: impl FnOnce(std::sync::Arc<Db>) -> F + Send + 'static) -> Result<(), String>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    runtime().block_on(async move {
+        let db = std::sync::Arc::new(Db::create(backend).await);
+        // In a task of its own, so that the database is dropped also after a panic.
+        let outcome = tokio::spawn(case(std::sync::Arc::clone(&db))).await;
+        if let Ok(db) = std::sync::Arc::try_unwrap(db) {
+            db.drop_database().await;
+        }
+        outcome.map_err(|error| panic_text(error.into_panic()))
+    })
+}
+
+fn panic_text(panic: Box<dyn std::any::Any + Send>) -> String {
+    match panic.downcast::<String>() {
+        Ok(text) => *text,
+        Err(panic) => panic.downcast::<&str>().map_or_else(|_| "a panic".to_owned(), |text| (*text).to_owned()),
+    }
+}
+
+fn runtime() -> &'static tokio::runtime::Runtime {
+    static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().expect("a runtime")
+    });
+    &RUNTIME
+}
+
+/// Lists the cases of a module, each a function of a [`Db`].
+#[macro_export]
+macro_rules! db_cases {
+    ($($name:ident),* $(,)?) => {
+        pub fn cases() -> Vec<$crate::harness::Case> {
+            vec![$($crate::harness::Case {
+                name: stringify!($name),
+                run: |backend| $crate::harness::on_db(backend, |db| async move { $name(&db).await }),
+            }),*]
+        }
+    };
+}
+
+/// Lists the cases of a module, each a function of any [`Repo`]. Each runs on a handle, in a transaction, and on a
+/// checkout.
+#[macro_export]
+macro_rules! repo_cases {
+    ($($name:ident),* $(,)?) => {
+        pub fn cases() -> Vec<$crate::harness::Case> {
+            vec![$($crate::harness::Case {
+                name: stringify!($name),
+                run: |backend| {
+                    $crate::harness::on_db(backend, |db| async move { $name(&db.repo).await })?;
+                    $crate::harness::on_db(backend, |db| async move {
+                        let tx = db.repo.begin().await.expect("a transaction");
+                        $name(&tx).await;
+                        tx.commit().await.expect("a commit");
+                    })?;
+                    $crate::harness::on_db(backend, |db| async move {
+                        let checkout = db.repo.checkout().await.expect("a checkout");
+                        $name(&checkout).await;
+                    })
+                },
+            }),*]
+        }
+    };
+}
+
+pub type BoxFuture<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// Runs all cases on all backends. One that cannot be reached is reported as ignored, case by case, or fails
+/// where `EMR_REQUIRE` names it.
+pub fn main(modules: &[(&'static str, fn() -> Vec<Case>)]) -> ExitCode {
+    let arguments = Arguments::from_args();
+    let required = std::env::var("EMR_REQUIRE").unwrap_or_default();
+    let mut trials = Vec::new();
+    for backend in Backend::ALL {
+        let missing = if arguments.list { None } else { backend.unreachable() };
+        let is_required = required.split(',').any(|name| name.trim() == backend.name());
+        if let Some(reason) = &missing {
+            eprintln!("backend {} not run: {reason}", backend.name());
+        }
+        for (module, cases) in modules {
+            for case in cases() {
+                let name = format!("{}::{module}::{}", backend.name(), case.name);
+                let missing = missing.clone();
+                let ignored = missing.is_some() && !is_required;
+                let trial = Trial::test(name, move || match missing {
+                    Some(reason) => Err(Failed::from(format!("EMR_REQUIRE names {}, but: {reason}", backend.name()))),
+                    None => (case.run)(backend).map_err(Failed::from),
+                });
+                trials.push(trial.with_ignored_flag(ignored));
+            }
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}

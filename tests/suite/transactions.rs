@@ -1,0 +1,480 @@
+//! Transactions, savepoints, and what ends them.
+
+use std::time::{Duration, Instant};
+
+use emr::prelude::*;
+use emr::{IsolationLevel, TransactionFault};
+
+use crate::harness::{Backend, Db};
+use crate::schemas::*;
+
+db_cases![
+    tr1_commit_keeps_and_error_rolls_back,
+    tr6_nested_failure_undoes_the_inner_part_only,
+    tr7_nested_commit_is_undone_with_the_outer,
+    deep_nesting,
+    begin_commit_and_rollback_by_hand,
+    an_outer_transaction_is_refused_while_its_inner_one_is_open,
+    an_inner_transaction_dies_with_its_outer_one,
+    two_inner_transactions_at_once_are_refused,
+    flat_transactions_fail_together,
+    rollback_with_a_value,
+    a_panic_rolls_back,
+    a_future_dropped_at_every_await_leaves_nothing,
+    an_abandoned_statement_loses_the_transaction,
+    a_swallowed_error_is_not_committed_silently,
+    isolation_levels_are_set_or_refused,
+    read_only_transactions_refuse_writes,
+    a_transaction_has_its_own_timeout,
+    raw_transaction_control_is_refused,
+    in_transaction_and_checked_out,
+    checkout_pins_a_connection,
+    transactions_are_isolated_from_others,
+    concurrent_calls_on_one_transaction_wait,
+    generic_code_runs_on_all_three,
+];
+
+async fn table(db: &Db) {
+    db.repo.create_table::<Post>().await.unwrap();
+}
+
+async fn tr1_commit_keeps_and_error_rolls_back(db: &Db) {
+    table(db).await;
+    let id = db.repo.transaction(async |tx| Ok(post(tx, "kept").await.id)).await.unwrap();
+    assert_eq!(db.repo.fetch::<Post>(id).await.unwrap().title, "kept");
+    let result: Result<()> = db
+        .repo
+        .transaction(async |tx| {
+            post(tx, "lost").await;
+            Err(Error::invalid("no"))
+        })
+        .await;
+    assert!(result.is_err());
+    assert_eq!(titles(&db.repo).await, ["kept"]);
+}
+
+async fn tr6_nested_failure_undoes_the_inner_part_only(db: &Db) {
+    table(db).await;
+    db.repo
+        .transaction(async |tx| {
+            post(tx, "outer").await;
+            let inner: Result<()> = tx
+                .transaction(async |inner| {
+                    post(inner, "inner").await;
+                    Err(Error::invalid("no"))
+                })
+                .await;
+            assert!(inner.is_err());
+            assert_eq!(titles(tx).await, ["outer"]);
+            post(tx, "after").await;
+            Ok(())
+        })
+        .await
+        .unwrap();
+    assert_eq!(titles(&db.repo).await, ["outer", "after"]);
+}
+
+async fn tr7_nested_commit_is_undone_with_the_outer(db: &Db) {
+    table(db).await;
+    let result: Result<()> = db
+        .repo
+        .transaction(async |tx| {
+            tx.transaction(async |inner| {
+                post(inner, "inner").await;
+                Ok(())
+            })
+            .await?;
+            assert_eq!(titles(tx).await, ["inner"]);
+            Err(Error::invalid("no"))
+        })
+        .await;
+    assert!(result.is_err());
+    assert!(titles(&db.repo).await.is_empty());
+}
+
+async fn deep_nesting(db: &Db) {
+    table(db).await;
+    let mut stack = vec![db.repo.begin().await.unwrap()];
+    for depth in 1..20 {
+        let inner = stack.last().unwrap().begin().await.unwrap();
+        assert_eq!(inner.depth(), depth);
+        post(&inner, &depth.to_string()).await;
+        stack.push(inner);
+    }
+    while stack.len() > 10 {
+        stack.pop().unwrap().rollback().await.unwrap();
+    }
+    while let Some(tx) = stack.pop() {
+        tx.commit().await.unwrap();
+    }
+    assert_eq!(titles(&db.repo).await.len(), 9);
+}
+
+async fn begin_commit_and_rollback_by_hand(db: &Db) {
+    table(db).await;
+    let tx = db.repo.begin().await.unwrap();
+    post(&tx, "kept").await;
+    tx.commit().await.unwrap();
+    let tx = db.repo.begin().await.unwrap();
+    post(&tx, "rolled back").await;
+    tx.rollback().await.unwrap();
+    let tx = db.repo.begin().await.unwrap();
+    post(&tx, "dropped").await;
+    drop(tx);
+    // Without a statement nothing is sent, and there is nothing to end.
+    db.repo.begin().await.unwrap().commit().await.unwrap();
+    db.repo.begin().await.unwrap().rollback().await.unwrap();
+    assert_eq!(titles(&db.repo).await, ["kept"]);
+}
+
+fn fault(error: &Error) -> TransactionFault {
+    match error.kind() {
+        ErrorKind::Transaction(fault) => *fault,
+        other => panic!("no transaction fault: {other:?}"),
+    }
+}
+
+async fn an_outer_transaction_is_refused_while_its_inner_one_is_open(db: &Db) {
+    table(db).await;
+    let outer = db.repo.begin().await.unwrap();
+    post(&outer, "outer").await;
+    let inner = outer.begin().await.unwrap();
+    post(&inner, "inner").await;
+    let started = Instant::now();
+    assert_eq!(fault(&outer.count(Post::query()).await.unwrap_err()), TransactionFault::InnerOpen);
+    assert!(started.elapsed() < Duration::from_secs(1));
+    inner.commit().await.unwrap();
+    post(&outer, "again").await;
+    outer.commit().await.unwrap();
+    assert_eq!(titles(&db.repo).await, ["outer", "inner", "again"]);
+}
+
+async fn an_inner_transaction_dies_with_its_outer_one(db: &Db) {
+    table(db).await;
+    let outer = db.repo.begin().await.unwrap();
+    let inner = outer.begin().await.unwrap();
+    post(&inner, "inner").await;
+    drop(outer);
+    assert_eq!(fault(&inner.count(Post::query()).await.unwrap_err()), TransactionFault::Finished);
+    assert_eq!(fault(&inner.commit().await.unwrap_err()), TransactionFault::Finished);
+    assert!(titles(&db.repo).await.is_empty());
+}
+
+async fn two_inner_transactions_at_once_are_refused(db: &Db) {
+    table(db).await;
+    let outer = db.repo.begin().await.unwrap();
+    let first = outer.begin().await.unwrap();
+    assert_eq!(fault(&outer.begin().await.unwrap_err()), TransactionFault::InnerOpen);
+    first.rollback().await.unwrap();
+    outer.begin().await.unwrap().commit().await.unwrap();
+    outer.commit().await.unwrap();
+}
+
+async fn flat_transactions_fail_together(db: &Db) {
+    table(db).await;
+    let result: Result<()> = db
+        .repo
+        .transaction_as(TransactionOptions::new().flat(), async |tx| {
+            post(tx, "outer").await;
+            let inner: Result<()> = tx.transaction(async |_| Err(Error::invalid("no"))).await;
+            assert!(inner.is_err());
+            assert_eq!(fault(&tx.count(Post::query()).await.unwrap_err()), TransactionFault::Aborted);
+            Ok(())
+        })
+        .await;
+    assert_eq!(fault(&result.unwrap_err()), TransactionFault::Aborted);
+    assert!(titles(&db.repo).await.is_empty());
+}
+
+async fn rollback_with_a_value(db: &Db) {
+    #[derive(Debug)]
+    enum Refused {
+        Because(u32),
+        Database,
+    }
+    impl From<Error> for Refused {
+        fn from(_: Error) -> Self {
+            Refused::Database
+        }
+    }
+    table(db).await;
+    let result: Result<(), Refused> = db
+        .repo
+        .transaction_as(TransactionOptions::new(), async |tx| {
+            post(tx, "x").await;
+            Err(Refused::Because(7))
+        })
+        .await;
+    assert!(matches!(result, Err(Refused::Because(7))));
+    let result: Result<(), Refused> = db
+        .repo
+        .transaction_as(TransactionOptions::new(), async |tx| {
+            tx.query("select nothing from nowhere", &[]).await?;
+            Ok(())
+        })
+        .await;
+    assert!(matches!(result, Err(Refused::Database)));
+    assert!(titles(&db.repo).await.is_empty());
+}
+
+async fn a_panic_rolls_back(db: &Db) {
+    table(db).await;
+    let repo = db.repo.clone();
+    let task = tokio::spawn(async move {
+        repo.transaction(async |tx| {
+            post(tx, "x").await;
+            assert!(titles(tx).await.is_empty(), "this panics");
+            Ok(())
+        })
+        .await
+    });
+    assert!(task.await.unwrap_err().is_panic());
+    assert!(titles(&db.repo).await.is_empty());
+    assert_eq!(post(&db.repo, "y").await.title, "y");
+}
+
+async fn a_future_dropped_at_every_await_leaves_nothing(db: &Db) {
+    table(db).await;
+    let keeper = db.repo.insert(Post::build().set(Post::TITLE, "keeper")).await.unwrap();
+    let mut finished = false;
+    for polls in 1.. {
+        let work = Box::pin(db.repo.transaction(async |tx| {
+            tx.update(keeper.change().set(Post::TITLE, "changed")).await?;
+            tx.transaction(async |inner| {
+                post(inner, "inner").await;
+                Ok(())
+            })
+            .await?;
+            post(tx, "outer").await;
+            Ok(())
+        }));
+        if poll_times(work, polls).await {
+            finished = true;
+            break;
+        }
+        // Nobody's lock is left: another writer gets through at once, and nothing was kept.
+        let other = tokio::time::timeout(
+            Duration::from_secs(2),
+            db.repo.update_all(Post::query().filter(Post::ID.eq(keeper.id)).inc(Post::VISITS, 1)),
+        );
+        assert_eq!(other.await.expect("the row is free").unwrap(), 1, "dropped after {polls} polls");
+        let found = titles(&db.repo).await;
+        // The commit itself may have been on its way when the future was dropped.
+        assert!(found == ["keeper"] || found == ["changed", "inner", "outer"], "{polls}: {found:?}");
+        if found != ["keeper"] {
+            db.repo.delete_all(Post::query().filter(Post::ID.ne(keeper.id))).await.unwrap();
+            db.repo.update_all(Post::query().set(Post::TITLE, "keeper")).await.unwrap();
+        }
+        assert!(polls < 10_000, "the transaction never ends");
+    }
+    assert!(finished);
+    assert_eq!(titles(&db.repo).await, ["changed", "inner", "outer"]);
+}
+
+/// Polls a future at most this many times, then drops it. True if it was ready.
+async fn poll_times<T>(mut future: std::pin::Pin<Box<impl Future<Output = Result<T>>>>, polls: usize) -> bool {
+    let mut left = polls;
+    std::future::poll_fn(|context| match future.as_mut().poll(context) {
+        std::task::Poll::Ready(result) => {
+            assert!(result.is_ok(), "{:?}", result.err());
+            std::task::Poll::Ready(true)
+        }
+        std::task::Poll::Pending => {
+            left -= 1;
+            if left == 0 { std::task::Poll::Ready(false) } else { std::task::Poll::Pending }
+        }
+    })
+    .await
+}
+
+/// SQL that runs for a long time.
+pub fn slow_sql(backend: Backend) -> &'static str {
+    match backend {
+        Backend::Sqlite => {
+            "select (with recursive n(i) as (select 1 union all select i + 1 from n limit 2000000000) select count(*) from n)"
+        }
+        Backend::Postgres => "select pg_sleep(30)::text",
+    }
+}
+
+async fn an_abandoned_statement_loses_the_transaction(db: &Db) {
+    table(db).await;
+    let row = post(&db.repo, "x").await;
+    let other = db.other().await;
+    for by_timeout in [true, false] {
+        let tx = db.repo.begin().await.unwrap();
+        tx.update(row.change().set(Post::TITLE, "locked")).await.unwrap();
+        if by_timeout {
+            let error = tx.with_timeout(Duration::from_millis(100)).query(slow_sql(db.backend), &[]).await.unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::Timeout { .. }), "{error:?}");
+        } else {
+            let call = tokio::time::timeout(Duration::from_millis(100), tx.query(slow_sql(db.backend), &[]));
+            assert!(call.await.is_err());
+        }
+        let started = Instant::now();
+        other.update_all(Post::query().filter(Post::ID.eq(row.id)).inc(Post::VISITS, 1)).await.unwrap();
+        assert!(started.elapsed() < Duration::from_secs(1), "the row was free after {:?}", started.elapsed());
+        assert_eq!(fault(&tx.count(Post::query()).await.unwrap_err()), TransactionFault::Lost);
+        assert_eq!(fault(&tx.commit().await.unwrap_err()), TransactionFault::Lost);
+    }
+    let row = db.repo.fetch::<Post>(row.id).await.unwrap();
+    assert_eq!((row.title.as_str(), row.visits), ("x", 2));
+}
+
+async fn a_swallowed_error_is_not_committed_silently(db: &Db) {
+    table(db).await;
+    let result = db
+        .repo
+        .transaction(async |tx| {
+            post(tx, "before").await;
+            assert!(tx.query("select nothing from nowhere", &[]).await.is_err());
+            Ok(())
+        })
+        .await;
+    match db.backend {
+        // The engine undoes the statement only.
+        Backend::Sqlite => {
+            result.unwrap();
+            assert_eq!(titles(&db.repo).await, ["before"]);
+        }
+        // The engine undoes everything, and the commit says so.
+        Backend::Postgres => {
+            assert_eq!(fault(&result.unwrap_err()), TransactionFault::Aborted);
+            assert!(titles(&db.repo).await.is_empty());
+        }
+    }
+}
+
+async fn isolation_levels_are_set_or_refused(db: &Db) {
+    for level in [IsolationLevel::ReadCommitted, IsolationLevel::RepeatableRead, IsolationLevel::Serializable] {
+        let begun = db.repo.begin_with(TransactionOptions::new().isolation(level)).await;
+        match (db.backend, level) {
+            (Backend::Postgres, _) => {
+                let tx = begun.unwrap();
+                let shown = tx.query("show transaction_isolation", &[]).await.unwrap().scalar::<String>().unwrap();
+                assert_eq!(shown, level.sql().to_lowercase());
+                tx.commit().await.unwrap();
+            }
+            (Backend::Sqlite, IsolationLevel::Serializable) => begun.unwrap().commit().await.unwrap(),
+            (Backend::Sqlite, _) => {
+                let error = begun.unwrap_err();
+                assert!(error.is_unsupported() && error.to_string().contains(level.sql()), "{error}");
+            }
+        }
+    }
+    let tx = db.repo.begin().await.unwrap();
+    let nested = tx.begin_with(TransactionOptions::new().isolation(IsolationLevel::Serializable)).await;
+    assert!(matches!(nested.unwrap_err().kind(), ErrorKind::InvalidCall { .. }));
+}
+
+async fn read_only_transactions_refuse_writes(db: &Db) {
+    table(db).await;
+    let tx = db.repo.begin_with(TransactionOptions::new().read_only()).await.unwrap();
+    assert_eq!(tx.count(Post::query()).await.unwrap(), 0);
+    assert!(tx.insert(Post::build().set(Post::TITLE, "x")).await.is_err());
+    tx.rollback().await.unwrap();
+    // The connection writes again.
+    post(&db.repo, "y").await;
+    let error = db.repo.read_only().insert(Post::build().set(Post::TITLE, "z")).await.unwrap_err();
+    assert!(error.to_string().contains("read-only"), "{error}");
+    assert_eq!(titles(&db.repo).await, ["y"]);
+}
+
+async fn a_transaction_has_its_own_timeout(db: &Db) {
+    table(db).await;
+    let row = post(&db.repo, "x").await;
+    let options = TransactionOptions::new().timeout(Duration::from_millis(200));
+    let tx = db.repo.begin_with(options.clone()).await.unwrap();
+    tx.update(row.change().set(Post::TITLE, "locked")).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    // The owner does nothing, and still the lock is free.
+    let other = db.other().await;
+    let started = Instant::now();
+    other.update_all(Post::query().inc(Post::VISITS, 1)).await.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(1));
+    assert_eq!(fault(&tx.count(Post::query()).await.unwrap_err()), TransactionFault::TimedOut);
+    let tx = db.repo.begin_with(options).await.unwrap();
+    let error = tx.query(slow_sql(db.backend), &[]).await.unwrap_err();
+    assert_eq!(fault(&error), TransactionFault::TimedOut);
+    assert!(error.is_timeout());
+    assert_eq!(titles(&db.repo).await, ["x"]);
+}
+
+async fn raw_transaction_control_is_refused(db: &Db) {
+    for sql in ["BEGIN", "commit", "/* x */ ROLLBACK", "savepoint a", "START TRANSACTION"] {
+        assert_eq!(fault(&db.repo.query(sql, &[]).await.unwrap_err()), TransactionFault::RawControl, "{sql}");
+        assert_eq!(fault(&db.repo.script(&format!("select 1; {sql}")).await.unwrap_err()), TransactionFault::RawControl);
+        let tx = db.repo.begin().await.unwrap();
+        assert_eq!(fault(&tx.query(sql, &[]).await.unwrap_err()), TransactionFault::RawControl, "{sql}");
+        tx.commit().await.unwrap();
+    }
+}
+
+async fn in_transaction_and_checked_out(db: &Db) {
+    assert!(!db.repo.in_transaction() && !db.repo.checked_out());
+    let checkout = db.repo.checkout().await.unwrap();
+    assert!(!checkout.in_transaction() && checkout.checked_out());
+    let tx = checkout.begin().await.unwrap();
+    assert!(tx.in_transaction() && tx.checked_out());
+    assert_eq!(db.repo.stats().transactions, 1);
+    tx.commit().await.unwrap();
+    assert_eq!(db.repo.stats().transactions, 0);
+}
+
+async fn checkout_pins_a_connection(db: &Db) {
+    table(db).await;
+    let checkout = db.repo.checkout().await.unwrap();
+    let session = match db.backend {
+        Backend::Sqlite => "create temporary table mine (n integer)",
+        Backend::Postgres => "create temporary table mine (n integer)",
+    };
+    checkout.query(session, &[]).await.unwrap();
+    for _ in 0..5 {
+        checkout.query("insert into mine values (1)", &[]).await.unwrap();
+    }
+    assert_eq!(checkout.query("select count(*) from mine", &[]).await.unwrap().scalar::<i64>().unwrap(), 5);
+    let tx = checkout.begin().await.unwrap();
+    assert_eq!(fault(&checkout.query("select 1", &[]).await.unwrap_err()), TransactionFault::InnerOpen);
+    post(&tx, "x").await;
+    drop(tx);
+    // The transaction was dropped, so the connection had to be cleaned by the pool.
+    let after = checkout.query("select 1", &[]).await;
+    assert!(matches!(after.unwrap_err().kind(), ErrorKind::ConnectionLost { .. }));
+    drop(checkout);
+    assert!(titles(&db.repo).await.is_empty());
+}
+
+async fn transactions_are_isolated_from_others(db: &Db) {
+    table(db).await;
+    let other = db.other().await;
+    let tx = db.repo.begin().await.unwrap();
+    post(&tx, "x").await;
+    assert!(titles(&other).await.is_empty());
+    tx.commit().await.unwrap();
+    assert_eq!(titles(&other).await, ["x"]);
+}
+
+async fn concurrent_calls_on_one_transaction_wait(db: &Db) {
+    table(db).await;
+    let tx = db.repo.begin().await.unwrap();
+    let (a, b, c) = tokio::join!(post(&tx, "a"), post(&tx, "b"), post(&tx, "c"));
+    assert_eq!(a.title + &b.title + &c.title, "abc");
+    tx.commit().await.unwrap();
+    assert_eq!(titles(&db.repo).await.len(), 3);
+}
+
+async fn generic_code_runs_on_all_three(db: &Db) {
+    async fn add(repo: &impl Repo, title: &str) -> Result<u64> {
+        let tx = repo.begin().await?;
+        tx.insert(Post::build().set(Post::TITLE, title)).await?;
+        tx.commit().await?;
+        repo.count(Post::query()).await
+    }
+    table(db).await;
+    assert_eq!(add(&db.repo, "a").await.unwrap(), 1);
+    let tx = db.repo.begin().await.unwrap();
+    assert_eq!(add(&tx, "b").await.unwrap(), 2);
+    tx.commit().await.unwrap();
+    let checkout = db.repo.checkout().await.unwrap();
+    assert_eq!(add(&checkout, "c").await.unwrap(), 3);
+}
