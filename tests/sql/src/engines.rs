@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use emr_core::{Capabilities, Dialect};
 use emr_mssql::MsSqlDialect;
 use emr_mysql::{MariaDbDialect, MySqlDialect};
+use emr_sqlite::SqliteDialect;
 
 /// One engine: its dialect, what its oldest supported server can do, and a parser that knows its grammar.
 pub struct Engine {
@@ -18,7 +19,12 @@ pub struct Engine {
 
 impl Engine {
     fn new(dialect: &'static dyn Dialect, grammar: impl sqlparser::dialect::Dialect + Send + Sync) -> Self {
-        Engine { dialect, capabilities: dialect.baseline(), grammar: Box::new(grammar) }
+        let mut capabilities = dialect.baseline();
+        if let Some(version) = capabilities.server.rfind(' ') {
+            // The snapshots shall outlive an update of an engine that is built in.
+            capabilities.server.truncate(version);
+        }
+        Engine { dialect, capabilities, grammar: Box::new(grammar) }
     }
 }
 
@@ -26,6 +32,7 @@ impl Engine {
 pub fn engines() -> &'static [Engine] {
     static ENGINES: LazyLock<Vec<Engine>> = LazyLock::new(|| {
         vec![
+            Engine::new(&SqliteDialect, sqlparser::dialect::SQLiteDialect {}),
             Engine::new(&MySqlDialect, sqlparser::dialect::MySqlDialect {}),
             Engine::new(&MariaDbDialect, sqlparser::dialect::MySqlDialect {}),
             Engine::new(&MsSqlDialect, sqlparser::dialect::MsSqlDialect {}),
