@@ -541,14 +541,38 @@ pub trait IntoExpr<T> {
     fn into_expr(self) -> Expr<T>;
 }
 
-/// What can be an argument of a [`fragment`]: a value, a column, an expression, of any type.
+/// What can be an argument of a [`Fragment`]: a value, a column, an expression of any type.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of an SQL fragment",
     label = "expected a value, a column or an expression"
 )]
 pub trait IntoArgument {
-    /// The tree of the expression.
+    /// The tree.
     fn into_argument(self) -> Node;
+}
+
+impl<T: Scalar> IntoArgument for T {
+    fn into_argument(self) -> Node {
+        Node::Bind { value: self.into_value(), context: None }
+    }
+}
+
+impl IntoArgument for &str {
+    fn into_argument(self) -> Node {
+        self.to_owned().into_argument()
+    }
+}
+
+impl<T> IntoArgument for Expr<T> {
+    fn into_argument(self) -> Node {
+        self.node
+    }
+}
+
+impl<S: Syncable, F: Field> IntoArgument for Column<S, F> {
+    fn into_argument(self) -> Node {
+        self.node()
+    }
 }
 
 /// What can be turned into a column value of type `T` without loss: the type itself, a narrower
@@ -595,30 +619,6 @@ impl<T> IntoExpr<T> for Expr<T> {
 impl<S: Syncable, F: Field> IntoExpr<F::Scalar> for Column<S, F> {
     fn into_expr(self) -> Expr<F::Scalar> {
         self.expr()
-    }
-}
-
-impl<T: Scalar> IntoArgument for T {
-    fn into_argument(self) -> Node {
-        self.into_expr().node
-    }
-}
-
-impl IntoArgument for &str {
-    fn into_argument(self) -> Node {
-        self.to_owned().into_argument()
-    }
-}
-
-impl<T> IntoArgument for Expr<T> {
-    fn into_argument(self) -> Node {
-        self.node
-    }
-}
-
-impl<S: Syncable, F: Field> IntoArgument for Column<S, F> {
-    fn into_argument(self) -> Node {
-        self.node()
     }
 }
 

@@ -49,7 +49,8 @@ async fn r33_foreign_key_constraint(db: &Db) {
 }
 
 async fn check_and_not_null(db: &Db) {
-    let sql = "CREATE TABLE readings (sensor TEXT NOT NULL, value DOUBLE PRECISION CONSTRAINT positive CHECK (value > 0))";
+    let sql =
+        "CREATE TABLE readings (sensor TEXT NOT NULL, value DOUBLE PRECISION CONSTRAINT positive CHECK (value > 0))";
     db.repo.script(sql).await.unwrap();
     let error = db.repo.insert(Reading { sensor: "a".into(), value: -1.0 }).await.unwrap_err();
     assert_eq!(violation(&error).kind, ConstraintKind::Check);

@@ -42,8 +42,11 @@ impl Backend {
         }
         let url = self.url();
         runtime().block_on(async move {
-            let repo = emr::open(url.as_str()).await.ok()?;
-            repo.query("select 1", &[]).await.err().map(|error| error.to_string())
+            let opened = match emr::open(url.as_str()).await {
+                Ok(repo) => repo.query("select 1", &[]).await.map(drop),
+                Err(error) => Err(error),
+            };
+            opened.err().map(|error| error.to_string())
         })
     }
 }
@@ -71,7 +74,10 @@ impl Db {
                 let n = NEXT.fetch_add(1, Ordering::Relaxed);
                 let schema = format!("emr_{}_{n}", std::process::id());
                 let admin = emr::open(backend.url()).await.expect("the server");
-                admin.script(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}")).await.expect("a schema");
+                admin
+                    .script(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}"))
+                    .await
+                    .expect("a schema");
                 admin.stop(std::time::Duration::ZERO).await;
                 let options = RepoOptions::from_url(&backend.url()).expect("a URL");
                 (options.extra("options", format!("-csearch_path={schema}")), None, Some(schema))

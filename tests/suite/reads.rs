@@ -1,7 +1,7 @@
 //! Reading: all, one, get, fetch, exists, count, and every clause of a query.
 
 use emr::prelude::*;
-use emr::{IsolationLevel, Value};
+use emr::Value;
 
 use crate::schemas::*;
 
@@ -371,6 +371,5 @@ async fn explain_shows_a_plan(repo: &impl Repo) {
     repo.create_table::<Post>().await.unwrap();
     let plan = repo.explain(Post::query().filter(Post::ID.eq(1))).await.unwrap();
     assert!(!plan.is_empty());
-    assert!(format!("{plan:?}").to_lowercase().contains("posts"), "{plan:?}");
-    let _ = IsolationLevel::Serializable;
+    assert!(format!("{plan:?}").contains("t0"), "{plan:?}");
 }

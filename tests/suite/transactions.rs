@@ -403,7 +403,10 @@ async fn a_transaction_has_its_own_timeout(db: &Db) {
 async fn raw_transaction_control_is_refused(db: &Db) {
     for sql in ["BEGIN", "commit", "/* x */ ROLLBACK", "savepoint a", "START TRANSACTION"] {
         assert_eq!(fault(&db.repo.query(sql, &[]).await.unwrap_err()), TransactionFault::RawControl, "{sql}");
-        assert_eq!(fault(&db.repo.script(&format!("select 1; {sql}")).await.unwrap_err()), TransactionFault::RawControl);
+        assert_eq!(
+            fault(&db.repo.script(&format!("select 1; {sql}")).await.unwrap_err()),
+            TransactionFault::RawControl
+        );
         let tx = db.repo.begin().await.unwrap();
         assert_eq!(fault(&tx.query(sql, &[]).await.unwrap_err()), TransactionFault::RawControl, "{sql}");
         tx.commit().await.unwrap();

@@ -1,6 +1,5 @@
 //! Writing: insert, update, delete, and their bulk forms.
 
-use emr::ConstraintKind;
 use emr::prelude::*;
 
 use crate::schemas::*;
@@ -238,5 +237,4 @@ async fn bulk_verbs_refuse_orders_and_limits(repo: &impl Repo) {
 async fn a_changeset_without_a_row_is_not_updated(repo: &impl Repo) {
     let error = repo.update(Post::build().set(Post::TITLE, "x")).await.unwrap_err();
     assert!(error.to_string().contains("`change`"), "{error}");
-    let _ = ConstraintKind::Unique;
 }
