@@ -35,9 +35,30 @@ pub trait Dialect: Send + Sync + 'static {
         LockStyle::Suffix
     }
 
+    /// What stands behind a query that locks its rows against writers only.
+    fn share_lock(&self) -> &'static str {
+        " FOR SHARE"
+    }
+
     /// How UPDATE and DELETE name their table when it has an alias.
     fn alias_style(&self) -> AliasStyle {
         AliasStyle::InPlace
+    }
+
+    /// Whether an UPDATE sets one column after the other, so that the second assignment reads what the
+    /// first one wrote. SQL says that all read the old row.
+    fn assigns_in_turn(&self) -> bool {
+        false
+    }
+
+    /// The call that counts rows in 64 bits.
+    fn count(&self) -> &'static str {
+        "count(*)"
+    }
+
+    /// The operator that divides integers and drops the remainder.
+    fn integer_division(&self) -> &'static str {
+        " / "
     }
 
     /// How a row of nothing but defaults is inserted.
@@ -45,7 +66,7 @@ pub trait Dialect: Send + Sync + 'static {
         " DEFAULT VALUES"
     }
 
-    /// Whether a statement that sets a counted column must be wrapped in SET IDENTITY_INSERT.
+    /// Whether a statement that sets a counted column must be wrapped in `SET IDENTITY_INSERT`.
     fn identity_insert(&self) -> bool {
         false
     }
@@ -70,13 +91,19 @@ pub trait Dialect: Send + Sync + 'static {
         if value { "TRUE" } else { "FALSE" }
     }
 
-    /// Whether a column of truth values is a condition by itself, or must be compared with 1.
+    /// Whether conditions are values and columns of truth values are conditions. Else the column is
+    /// compared with 1, and a condition that stands for a value becomes a CASE.
     fn bool_is_condition(&self) -> bool {
         true
     }
 
     /// The column type in a CREATE TABLE.
     fn column_type(&self, column: &ColumnDef) -> String;
+
+    /// The same for a column of the primary key, where the engine cannot index every type.
+    fn key_column_type(&self, column: &ColumnDef) -> String {
+        self.column_type(column)
+    }
 
     /// What follows the type of a column that the database counts. `sole_key` when it is the whole
     /// primary key.
@@ -87,7 +114,22 @@ pub trait Dialect: Send + Sync + 'static {
         format!(" GENERATED ALWAYS AS ({expression}) STORED")
     }
 
-    /// Statements that open a transaction, before isolation and access are set.
+    /// The type of such a column and what follows it, for an engine that takes no type there.
+    fn stored_column(&self, column: &ColumnDef, expression: &str) -> String {
+        self.column_type(column) + &self.stored(expression)
+    }
+
+    /// Whether UNIQUE lets any number of rows be NULL, as SQL has it. Else a unique index leaves them out.
+    fn unique_skips_nulls(&self) -> bool {
+        true
+    }
+
+    /// What follows the brackets of a CREATE TABLE.
+    fn table_options(&self) -> &'static str {
+        ""
+    }
+
+    /// The statement that sets a savepoint.
     fn savepoint(&self, name: &str) -> String {
         format!("SAVEPOINT {name}")
     }

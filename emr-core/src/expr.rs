@@ -545,6 +545,10 @@ pub trait IntoExpr<T> {
 }
 
 /// What can be an argument of a [`Fragment`]: a value, a column, an expression of any type.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an argument of an SQL fragment",
+    label = "expected a value, a column or an expression"
+)]
 pub trait IntoArgument {
     /// The tree.
     fn into_argument(self) -> Node;

@@ -268,6 +268,11 @@ impl<T: Syncable> Update<T> {
         Update { query, assignments: Vec::new() }
     }
 
+    /// The untyped content: which rows, and what they shall hold. For adapters and tools.
+    pub fn parts(&self) -> (&SelectBody, &[Assignment]) {
+        (&self.query.body, &self.assignments)
+    }
+
     /// Also `column = value`.
     pub fn set<F: Field>(self, column: Column<T, F>, value: impl IntoField<F>) -> Self {
         let node = Node::Bind { value: value.into_field(), context: Some((T::schema(), column.index())) };

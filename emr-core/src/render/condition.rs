@@ -1,14 +1,13 @@
 //! Expressions.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 
-use crate::dialect::InList;
 use crate::error::Error;
 use crate::expr::{FragmentPart, Node, Operator};
-use crate::sql::{BindContext, SqlBuilder};
-use crate::value::{SqlType, Value, array_of};
+use crate::sql::SqlBuilder;
+use crate::value::{SqlType, Value};
 
+use super::list::in_list;
 use super::{ALIAS, separated};
 
 /// How columns are named inside one statement.
@@ -27,20 +26,35 @@ pub(super) fn where_clause<'q>(out: &mut SqlBuilder<'q>, filter: &'q [Node], sco
     separated(out, " AND ", filter, |out, node| condition(out, node, scope));
 }
 
-/// Writes a truth value, in brackets where it has parts.
-pub(super) fn condition<'q>(out: &mut SqlBuilder<'q>, node: &'q Node, scope: Scope) {
-    match node {
-        Node::Column { .. } | Node::Bind { .. } if !out.dialect().bool_is_condition() => {
-            value(out, node, scope);
-            out.push(" = 1");
-        }
-        _ => value(out, node, scope),
+/// Writes an expression where a condition stands, with brackets where its neighbours could tear it apart.
+fn condition<'q>(out: &mut SqlBuilder<'q>, node: &'q Node, scope: Scope) {
+    if let Node::Fragment(_) = sole(node) {
+        // Nobody knows whether there is an OR in it.
+        out.push("(");
+        enclosed_condition(out, node, scope);
+        out.push(")");
+    } else {
+        enclosed_condition(out, node, scope);
     }
 }
 
-/// Writes an expression.
+/// Writes an expression where a condition stands and nothing else beside it.
+fn enclosed_condition<'q>(out: &mut SqlBuilder<'q>, node: &'q Node, scope: Scope) {
+    match sole(node) {
+        Node::Fragment(parts) => fragment(out, parts, scope),
+        node if is_truth(node) => truth(out, node, scope),
+        node => {
+            value(out, node, scope);
+            if !out.dialect().bool_is_condition() {
+                out.push(" = 1");
+            }
+        }
+    }
+}
+
+/// Writes an expression where a value stands.
 pub(super) fn value<'q>(out: &mut SqlBuilder<'q>, node: &'q Node, scope: Scope) {
-    match node {
+    match sole(node) {
         Node::Column { schema, column } => {
             if scope.qualified {
                 out.push(ALIAS).push(".");
@@ -50,43 +64,85 @@ pub(super) fn value<'q>(out: &mut SqlBuilder<'q>, node: &'q Node, scope: Scope) 
         Node::Bind { value, context } => {
             out.bind(value.borrowed(), *context);
         }
+        Node::Fragment(parts) => fragment(out, parts, scope),
+        Node::Binary { op, left, right } if !op.is_comparison() => {
+            out.push("(");
+            binary(out, *op, left, right, scope);
+            out.push(")");
+        }
+        node if out.dialect().bool_is_condition() => truth(out, node, scope),
+        node => {
+            // A condition that is unknown meets neither arm and stays NULL.
+            out.push("CASE WHEN ");
+            truth(out, node, scope);
+            out.push(" THEN 1 WHEN NOT (");
+            truth(out, node, scope);
+            out.push(") THEN 0 END");
+        }
+    }
+}
+
+/// An AND or OR of one condition is that condition.
+fn sole(mut node: &Node) -> &Node {
+    while let Node::And(nodes) | Node::Or(nodes) = node
+        && let [only] = &nodes[..]
+    {
+        node = only;
+    }
+    node
+}
+
+/// Whether the expression is true or false by its form, and not only by the type of what it holds.
+fn is_truth(node: &Node) -> bool {
+    match node {
+        Node::Binary { op, .. } => op.is_comparison(),
+        Node::Column { .. } | Node::Bind { .. } | Node::Fragment(_) => false,
+        _ => true,
+    }
+}
+
+/// Writes a condition. With parts that could fall apart it stands in brackets.
+fn truth<'q>(out: &mut SqlBuilder<'q>, node: &'q Node, scope: Scope) {
+    match node {
         Node::Binary { op, left, right } => binary(out, *op, left, right, scope),
         Node::And(all) => connected(out, all, true, scope),
         Node::Or(any) => connected(out, any, false, scope),
-        Node::Not(inner) => match &**inner {
+        Node::Not(inner) => match sole(inner) {
             Node::IsNull(subject) => {
-                value(out, subject, scope);
+                operand(out, subject, scope);
                 out.push(" IS NOT NULL");
             }
             // NULL is in no list and out of no list, but every row is outside an empty one.
             Node::In { list, .. } if list.is_empty() => constant(out, true),
             Node::In { needle, list, element, context } => {
-                in_list(out, needle, list, *element, *context, true, scope);
+                operand(out, needle, scope);
+                in_list(out, list, *element, *context, true);
             }
             inner => {
                 out.push("NOT (");
-                condition(out, inner, scope);
+                enclosed_condition(out, inner, scope);
                 out.push(")");
             }
         },
         Node::IsNull(subject) => {
-            value(out, subject, scope);
+            operand(out, subject, scope);
             out.push(" IS NULL");
         }
         Node::In { list, .. } if list.is_empty() => constant(out, false),
         Node::In { needle, list, element, context } => {
-            in_list(out, needle, list, *element, *context, false, scope);
+            operand(out, needle, scope);
+            in_list(out, list, *element, *context, false);
         }
         Node::Between { needle, low, high } => {
             out.push("(");
-            binary_bare(out, Operator::GtEq, needle, low, scope);
+            binary(out, Operator::GtEq, needle, low, scope);
             out.push(" AND ");
-            binary_bare(out, Operator::LtEq, needle, high, scope);
+            binary(out, Operator::LtEq, needle, high, scope);
             out.push(")");
         }
         Node::Like { subject, pattern, ignore_case } => like(out, subject, pattern, *ignore_case, scope),
-        Node::Fragment(parts) => fragment(out, parts, scope),
         Node::Constant(truth) => constant(out, *truth),
+        Node::Column { .. } | Node::Bind { .. } | Node::Fragment(_) => enclosed_condition(out, node, scope),
     }
 }
 
@@ -96,41 +152,35 @@ fn constant(out: &mut SqlBuilder<'_>, truth: bool) {
 }
 
 fn connected<'q>(out: &mut SqlBuilder<'q>, nodes: &'q [Node], all: bool, scope: Scope) {
-    match nodes {
-        [] => constant(out, all),
-        [only] => condition(out, only, scope),
-        _ => {
-            out.push("(");
-            separated(out, if all { " AND " } else { " OR " }, nodes, |out, node| condition(out, node, scope));
-            out.push(")");
-        }
+    if nodes.is_empty() {
+        return constant(out, all);
     }
+    out.push("(");
+    separated(out, if all { " AND " } else { " OR " }, nodes, |out, node| condition(out, node, scope));
+    out.push(")");
 }
 
 fn binary<'q>(out: &mut SqlBuilder<'q>, op: Operator, left: &'q Node, right: &'q Node, scope: Scope) {
-    if op.is_comparison() {
-        binary_bare(out, op, left, right, scope);
-    } else {
-        out.push("(");
-        binary_bare(out, op, left, right, scope);
-        out.push(")");
+    let ty = left.sql_type().or_else(|| right.sql_type());
+    // Decimals that are compared by a collation are texts, and calculating would make floats of them.
+    if !op.is_comparison() && ty == Some(SqlType::Decimal) && out.dialect().collation(SqlType::Decimal).is_some() {
+        out.unsupported("calculating with decimals");
     }
-}
-
-fn binary_bare<'q>(out: &mut SqlBuilder<'q>, op: Operator, left: &'q Node, right: &'q Node, scope: Scope) {
     operand(out, left, scope);
-    out.push(op.sql());
+    let integers = matches!(ty, Some(SqlType::I16 | SqlType::I32 | SqlType::I64));
+    let operator = if op == Operator::Div && integers { out.dialect().integer_division() } else { op.sql() };
+    out.push(operator);
     operand(out, right, scope);
     if op.is_comparison() {
-        collate(out, left, right);
+        collate(out, ty);
     }
 }
 
-/// A comparison inside a comparison needs brackets: `(a = b) = c`.
+/// Writes a value beside an operator. A condition there needs brackets: `(a = b) = c`.
 fn operand<'q>(out: &mut SqlBuilder<'q>, node: &'q Node, scope: Scope) {
-    let compound = match node {
+    let compound = match sole(node) {
         Node::Binary { op, .. } => op.is_comparison(),
-        Node::Not(_) | Node::IsNull(_) | Node::In { .. } | Node::Like { .. } => true,
+        Node::Not(_) | Node::IsNull(_) | Node::In { .. } | Node::Like { .. } | Node::Fragment(_) => true,
         _ => false,
     };
     if compound {
@@ -142,16 +192,9 @@ fn operand<'q>(out: &mut SqlBuilder<'q>, node: &'q Node, scope: Scope) {
     }
 }
 
-fn collate(out: &mut SqlBuilder<'_>, left: &Node, right: &Node) {
-    let ty = left.sql_type().or_else(|| right.sql_type());
+/// Writes what comparing and ordering values of this type needs behind them.
+pub(super) fn collate(out: &mut SqlBuilder<'_>, ty: Option<SqlType>) {
     if let Some(collation) = ty.and_then(|ty| out.dialect().collation(ty)) {
-        out.push(" COLLATE ").push(collation);
-    }
-}
-
-/// Writes what an order or a distinct needs after a value of this type.
-pub(super) fn collate_value(out: &mut SqlBuilder<'_>, node: &Node) {
-    if let Some(collation) = node.sql_type().and_then(|ty| out.dialect().collation(ty)) {
         out.push(" COLLATE ").push(collation);
     }
 }
@@ -207,78 +250,13 @@ fn fragment<'q>(out: &mut SqlBuilder<'q>, parts: &'q [FragmentPart], scope: Scop
             FragmentPart::Sql(text) => {
                 out.push(text);
             }
+            // The text around it decides whether it is a condition there: as it is, and in one piece.
+            FragmentPart::Argument(node) if is_truth(sole(node)) => {
+                out.push("(");
+                truth(out, sole(node), scope);
+                out.push(")");
+            }
             FragmentPart::Argument(node) => value(out, node, scope),
         }
     }
-}
-
-#[allow(clippy::too_many_arguments)] // the parts of one node
-fn in_list<'q>(
-    out: &mut SqlBuilder<'q>,
-    needle: &'q Node,
-    list: &'q [Value<'static>],
-    element: SqlType,
-    context: BindContext,
-    negated: bool,
-    scope: Scope,
-) {
-    let style = out.dialect().in_list(list.len(), element);
-    let collation = out.dialect().collation(element);
-    operand(out, needle, scope);
-    if let Some(collation) = collation {
-        out.push(" COLLATE ").push(collation);
-    }
-    match style {
-        InList::Array => {
-            out.push(if negated { " <> ALL(" } else { " = ANY(" });
-            let items = list.iter().map(Value::borrowed).collect();
-            let array = Value::Array(element, items);
-            debug_assert_eq!(array.sql_type(), array_of(element));
-            out.bind(array, context).push(")");
-        }
-        InList::Expand(marks) => {
-            out.push(if negated { " NOT IN (" } else { " IN (" });
-            separated(out, ", ", 0..marks, |out, n| {
-                if let Some(value) = list.get(n).or(list.last()) {
-                    out.bind(value.borrowed(), context);
-                }
-            });
-            out.push(")");
-        }
-        InList::Json { before, after } => {
-            out.push(if negated { " NOT IN (" } else { " IN (" }).push(before);
-            match json_array(list) {
-                Some(json) => {
-                    out.bind(Value::Text(Cow::Owned(json)), context);
-                }
-                None => out.unsupported(&format!("lists of {} {} values", list.len(), element.name())),
-            }
-            out.push(after).push(")");
-        }
-    }
-}
-
-/// The values as a JSON array, where each can stand in one and come out the same.
-fn json_array(list: &[Value<'_>]) -> Option<String> {
-    let mut json = String::with_capacity(list.len() * 8 + 2);
-    json.push('[');
-    for (n, value) in list.iter().enumerate() {
-        if n > 0 {
-            json.push(',');
-        }
-        // Writing to a String cannot fail.
-        let _ = match value {
-            Value::I16(v) => write!(json, "{v}"),
-            Value::I32(v) => write!(json, "{v}"),
-            Value::I64(v) => write!(json, "{v}"),
-            Value::Text(v) => {
-                json.push_str(&serde_json::to_string(v).ok()?);
-                Ok(())
-            }
-            Value::Uuid(v) => write!(json, "\"{v}\""),
-            _ => return None,
-        };
-    }
-    json.push(']');
-    Some(json)
 }

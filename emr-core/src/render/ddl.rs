@@ -1,8 +1,10 @@
 //! CREATE TABLE and DROP TABLE.
 
+use crate::dialect::Dialect;
 use crate::error::Error;
-use crate::schema::{Generated, Schema};
+use crate::schema::{ColumnDef, Generated, Schema};
 use crate::sql::SqlBuilder;
+use crate::value::SqlType;
 
 use super::{separated, table};
 
@@ -14,42 +16,8 @@ pub fn create_table(out: &mut SqlBuilder<'_>, schema: &'static Schema, prefix: O
     out.push("CREATE TABLE ");
     table(out, schema, prefix);
     out.push(" (");
-    let sole_key = schema.primary_key.len() == 1;
     let mut key_declared = false;
-    separated(out, ", ", schema.columns.iter().enumerate(), |out, (at, column)| {
-        let dialect = out.dialect();
-        if matches!(column.ty, crate::SqlType::Array(_)) && !out.capabilities().arrays {
-            out.unsupported(&format!("array columns ({}.{})", schema.table, column.name));
-        }
-        out.ident(column.name).push(" ");
-        let is_key = schema.is_key(at);
-        match column.generated {
-            Generated::Identity => {
-                let identity = dialect.identity(is_key && sole_key);
-                match identity.column_type {
-                    Some(name) => out.push(name),
-                    None => out.push(&dialect.column_type(column)),
-                };
-                out.push(identity.suffix);
-                key_declared |= identity.declares_key;
-            }
-            Generated::Stored(expression) => {
-                out.push(&dialect.column_type(column)).push(&dialect.stored(expression));
-            }
-            Generated::No | Generated::Client(_) => {
-                out.push(&dialect.column_type(column));
-            }
-        }
-        if !column.nullable && !matches!(column.generated, Generated::Stored(_)) {
-            out.push(" NOT NULL");
-        }
-        if let Some(default) = column.default {
-            out.push(" DEFAULT ").push(default);
-        }
-        if column.unique {
-            out.push(" UNIQUE");
-        }
-    });
+    separated(out, ", ", 0..schema.columns.len(), |out, at| key_declared |= column(out, schema, at));
     if !schema.primary_key.is_empty() && !key_declared {
         out.push(", PRIMARY KEY (");
         separated(out, ", ", schema.primary_key, |out, &column| {
@@ -57,7 +25,59 @@ pub fn create_table(out: &mut SqlBuilder<'_>, schema: &'static Schema, prefix: O
         });
         out.push(")");
     }
-    out.push(")");
+    let dialect = out.dialect();
+    for column in schema.columns.iter().filter(|column| is_filtered_index(dialect, column)) {
+        out.push(", INDEX ").ident(&format!("{}_{}_index", schema.table, column.name));
+        out.push(" UNIQUE (").ident(column.name).push(") WHERE ").ident(column.name).push(" IS NOT NULL");
+    }
+    out.push(")").push(dialect.table_options());
+}
+
+/// Writes one column; whether it declared the primary key.
+fn column(out: &mut SqlBuilder<'_>, schema: &'static Schema, at: usize) -> bool {
+    let dialect = out.dialect();
+    let column = &schema.columns[at];
+    if matches!(column.ty, SqlType::Array(_)) && !out.capabilities().arrays {
+        out.unsupported(&format!("array columns ({}.{})", schema.table, column.name));
+    }
+    out.ident(column.name).push(" ");
+    let mut declares_key = false;
+    match column.generated {
+        Generated::Identity => {
+            let identity = dialect.identity(schema.is_key(at) && schema.primary_key.len() == 1);
+            match identity.column_type {
+                Some(name) => out.push(name),
+                None => out.push(&dialect.column_type(column)),
+            };
+            out.push(identity.suffix);
+            declares_key = identity.declares_key;
+        }
+        Generated::Stored(expression) => {
+            out.push(&dialect.stored_column(column, expression));
+        }
+        Generated::No | Generated::Client(_) if schema.is_key(at) => {
+            out.push(&dialect.key_column_type(column));
+        }
+        Generated::No | Generated::Client(_) => {
+            out.push(&dialect.column_type(column));
+        }
+    }
+    if !matches!(column.generated, Generated::Stored(_)) {
+        // A setting of SQL Server decides what a column is that says neither.
+        out.push(if column.nullable { " NULL" } else { " NOT NULL" });
+    }
+    if let Some(default) = column.default {
+        // In brackets it may be any expression on every engine.
+        out.push(" DEFAULT (").push(default).push(")");
+    }
+    if column.unique && !is_filtered_index(dialect, column) {
+        out.push(" UNIQUE");
+    }
+    declares_key
+}
+
+fn is_filtered_index(dialect: &dyn Dialect, column: &ColumnDef) -> bool {
+    column.unique && column.nullable && !dialect.unique_skips_nulls()
 }
 
 /// Drops the table of a schema.

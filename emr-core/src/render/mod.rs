@@ -2,6 +2,8 @@
 
 mod condition;
 mod ddl;
+mod list;
+mod lock;
 mod read;
 mod write;
 
@@ -42,11 +44,13 @@ fn separated<'q, T>(
 }
 
 /// Writes all columns of the schema, with `qualifier.` before each if there is one.
-fn all_columns(out: &mut SqlBuilder<'_>, schema: &Schema, qualifier: Option<&str>) {
-    separated(out, ", ", schema.columns, |out, column| {
-        if let Some(qualifier) = qualifier {
-            out.push(qualifier).push(".");
-        }
-        out.ident(column.name);
+fn all_columns(out: &mut SqlBuilder<'_>, schema: &'static Schema, qualifier: Option<&str>) {
+    out.of_schema(qualifier.unwrap_or_default(), schema, |out| {
+        separated(out, ", ", schema.columns, |out, column| {
+            if let Some(qualifier) = qualifier {
+                out.push(qualifier).push(".");
+            }
+            out.ident(column.name);
+        });
     });
 }

@@ -1,30 +1,48 @@
 //! SELECT.
 
-use crate::dialect::{LimitStyle, LockStyle};
+use crate::dialect::LimitStyle;
 use crate::error::Error;
 use crate::expr::{Nulls, Order};
-use crate::query::{Lock, LockStrength, LockWait, SelectBody};
+use crate::query::{Lock, SelectBody};
 use crate::schema::Schema;
 use crate::sql::SqlBuilder;
 use crate::value::Value;
 
-use super::condition::{Scope, collate_value, value, where_clause};
+use super::condition::{Scope, collate, value, where_clause};
+use super::lock::{lock_hint, lock_suffix};
 use super::{ALIAS, all_columns, separated, table};
 
 const QUALIFIED: Scope = Scope { qualified: true };
 
 /// `SELECT all columns FROM …`, with all that the query says.
 pub fn select<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, default_prefix: Option<&str>) {
-    out.push("SELECT ");
-    if query.distinct {
-        out.push("DISTINCT ");
+    if query.distinct && query.lock.is_some() {
+        out.fail(Error::invalid("distinct rows cannot be locked: leave out distinct or the lock"));
     }
-    top(out, query);
-    all_columns(out, query.schema, Some(ALIAS));
-    from(out, query, default_prefix);
-    where_clause(out, &query.filter, QUALIFIED);
+    let slice = Slice::of(query);
+    out.push("SELECT ");
+    if query.distinct && !query.order.iter().all(|key| orders_distinct(out, key)) {
+        top(out, slice);
+        all_columns(out, query.schema, Some(ALIAS));
+        out.push(" FROM (SELECT DISTINCT ");
+        all_columns(out, query.schema, Some(ALIAS));
+        from(out, query, default_prefix);
+        where_clause(out, &query.filter, QUALIFIED);
+        out.push(") AS ").push(ALIAS);
+    } else {
+        if query.distinct {
+            out.push("DISTINCT ");
+        }
+        top(out, slice);
+        all_columns(out, query.schema, Some(ALIAS));
+        from(out, query, default_prefix);
+        where_clause(out, &query.filter, QUALIFIED);
+    }
+    if slice.needs_order(out) && query.order.is_empty() {
+        out.unsupported("an offset without an order");
+    }
     order_by(out, &query.order);
-    limit(out, query);
+    limit(out, slice);
     lock_suffix(out, query.lock);
 }
 
@@ -49,47 +67,60 @@ pub fn get<'q>(
 
 /// `SELECT count(*)` of the rows of a query; of a subquery where limit, offset or distinct narrow them.
 pub fn count<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, default_prefix: Option<&str>) {
+    refuse_lock(out, query, "count");
+    let count = out.dialect().count();
+    out.push("SELECT ").push(count);
     if query.limit.is_none() && query.offset.is_none() && !query.distinct {
-        out.push("SELECT count(*)");
         from(out, query, default_prefix);
         where_clause(out, &query.filter, QUALIFIED);
-        return;
+    } else {
+        out.push(" FROM (");
+        narrowed(out, query, Slice::of(query), default_prefix);
+        out.push(") AS s0");
     }
-    out.push("SELECT count(*) FROM (SELECT ");
-    if query.distinct {
-        out.push("DISTINCT ");
-    }
-    top(out, query);
-    all_columns(out, query.schema, Some(ALIAS));
-    from(out, query, default_prefix);
-    where_clause(out, &query.filter, QUALIFIED);
-    if query.limit.is_some() || query.offset.is_some() {
-        order_by(out, &query.order);
-    }
-    limit(out, query);
-    out.push(") AS s0");
 }
 
 /// `SELECT 1 … LIMIT 1`.
 pub fn exists<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, default_prefix: Option<&str>) {
-    let top_style = out.dialect().limit_style() == LimitStyle::TopFetch;
-    let no_rows = query.limit == Some(0);
-    out.push(if top_style && query.offset.is_none() { "SELECT TOP (1) 1" } else { "SELECT 1" });
+    refuse_lock(out, query, "exists");
+    let one = Slice { limit: Some(query.limit.map_or(1, |limit| limit.min(1))), offset: query.offset };
+    if query.distinct && query.offset.is_some() {
+        out.push("SELECT 1 FROM (");
+        narrowed(out, query, one, default_prefix);
+        out.push(") AS s0");
+    } else {
+        out.push("SELECT ");
+        top(out, one);
+        out.push("1");
+        from(out, query, default_prefix);
+        where_clause(out, &query.filter, QUALIFIED);
+        any_order(out, query.schema, one);
+        limit(out, one);
+    }
+}
+
+/// The rows of a query for somebody who only counts them: which of equal number does not matter, so the
+/// query's own order is left out.
+fn narrowed<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, slice: Slice, default_prefix: Option<&str>) {
+    out.push("SELECT ");
+    if query.distinct {
+        out.push("DISTINCT ");
+        top(out, slice);
+        all_columns(out, query.schema, Some(ALIAS));
+    } else {
+        top(out, slice);
+        out.push("1 AS one");
+    }
     from(out, query, default_prefix);
     where_clause(out, &query.filter, QUALIFIED);
-    if no_rows {
-        let never = out.dialect().condition(false);
-        out.push(if query.filter.is_empty() { " WHERE " } else { " AND " }).push(never);
-    }
-    match (query.offset, top_style) {
-        (None, true) => {}
-        (None, false) => {
-            out.push(" LIMIT 1");
-        }
-        (Some(_), _) => {
-            order_by(out, &query.order);
-            limit_clause(out, Some(1), query.offset, query.order.is_empty());
-        }
+    any_order(out, query.schema, slice);
+    limit(out, slice);
+}
+
+/// PostgreSQL cannot lock what it only counts, and nowhere could the caller tell which rows are locked.
+fn refuse_lock(out: &mut SqlBuilder<'_>, query: &SelectBody, call: &str) {
+    if query.lock.is_some() {
+        out.fail(Error::invalid(format!("{call} takes a query without a lock: it returns no row to be held")));
     }
 }
 
@@ -106,17 +137,22 @@ pub(super) fn key_condition<'q>(
             schema.name
         )));
     }
-    separated(out, " AND ", schema.primary_key.iter().zip(key), |out, (&column, value)| {
+    let mut key = key.into_iter();
+    separated(out, " AND ", schema.primary_key, |out, &column| {
         let def = &schema.columns[column];
-        let collation = out.dialect().collation(def.ty);
+        // A missing value would widen the condition to rows that nobody meant.
+        let Some(value) = key.next() else {
+            return out.fail(Error::invalid(format!("the key of {} lacks a value for {}", schema.table, def.name)));
+        };
         if let Some(qualifier) = qualifier {
             out.push(qualifier).push(".");
         }
         out.ident(def.name).push(" = ").bind(value, Some((schema, column)));
-        if let Some(collation) = collation {
-            out.push(" COLLATE ").push(collation);
-        }
+        collate(out, Some(def.ty));
     });
+    if key.next().is_some() {
+        out.fail(Error::invalid(format!("the key of {} has more values than columns", schema.table)));
+    }
 }
 
 fn from(out: &mut SqlBuilder<'_>, query: &SelectBody, default_prefix: Option<&str>) {
@@ -131,7 +167,9 @@ fn order_by<'q>(out: &mut SqlBuilder<'q>, order: &'q [Order]) {
         return;
     }
     out.push(" ORDER BY ");
-    separated(out, ", ", order, |out, key| {
+    // A key that was there before decides nothing any more, and SQL Server refuses it.
+    let keys = order.iter().enumerate().filter(|(n, key)| order[..*n].iter().all(|earlier| earlier.node != key.node));
+    separated(out, ", ", keys, |out, (_, key)| {
         let native = out.capabilities().nulls_order;
         if let (Some(nulls), false) = (key.nulls, native) {
             out.push("CASE WHEN ");
@@ -142,7 +180,7 @@ fn order_by<'q>(out: &mut SqlBuilder<'q>, order: &'q [Order]) {
             });
         }
         value(out, &key.node, QUALIFIED);
-        collate_value(out, &key.node);
+        collate(out, key.node.sql_type());
         if key.descending {
             out.push(" DESC");
         }
@@ -154,96 +192,77 @@ fn order_by<'q>(out: &mut SqlBuilder<'q>, order: &'q [Order]) {
     });
 }
 
-fn top(out: &mut SqlBuilder<'_>, query: &SelectBody) {
-    if let (LimitStyle::TopFetch, Some(limit), None) = (out.dialect().limit_style(), query.limit, query.offset) {
-        out.push("TOP (").push_number(limit).push(") ");
+/// Whether distinct rows can be ordered by the key as it is written: only by a column that they show.
+fn orders_distinct(out: &SqlBuilder<'_>, key: &Order) -> bool {
+    key.node.as_column().is_some_and(|(schema, column)| {
+        let plain = key.nulls.is_none() || out.capabilities().nulls_order;
+        plain && out.dialect().collation(schema.columns[column].ty).is_none()
+    })
+}
+
+/// Which of the rows: at most `limit`, after the first `offset`.
+#[derive(Clone, Copy)]
+struct Slice {
+    limit: Option<u64>,
+    offset: Option<u64>,
+}
+
+impl Slice {
+    fn of(query: &SelectBody) -> Self {
+        Slice { limit: query.limit, offset: query.offset }
+    }
+
+    /// Whether TOP says it all. FETCH takes no 0.
+    fn is_top(self) -> bool {
+        self.offset.is_none() || self.limit == Some(0)
+    }
+
+    fn needs_order(self, out: &SqlBuilder<'_>) -> bool {
+        out.dialect().limit_style() == LimitStyle::TopFetch && !self.is_top()
     }
 }
 
-fn limit(out: &mut SqlBuilder<'_>, query: &SelectBody) {
-    let topped = out.dialect().limit_style() == LimitStyle::TopFetch && query.offset.is_none();
-    if !topped {
-        limit_clause(out, query.limit, query.offset, query.order.is_empty());
+fn top(out: &mut SqlBuilder<'_>, slice: Slice) {
+    if let (LimitStyle::TopFetch, Some(limit), true) = (out.dialect().limit_style(), slice.limit, slice.is_top()) {
+        out.push("TOP (").push_number(limit.min(i64::MAX as u64)).push(") ");
+    }
+}
+
+/// Writes an order where the offset needs one and none is asked for: by the key, which is sorted already.
+fn any_order(out: &mut SqlBuilder<'_>, schema: &'static Schema, slice: Slice) {
+    if slice.needs_order(out) {
+        let column = schema.primary_key.first().copied().unwrap_or(0);
+        out.push(" ORDER BY ").push(ALIAS).push(".").ident(schema.columns[column].name);
     }
 }
 
 /// The limit stands in the text, so that the server may plan for it once; the offset, which changes from
 /// page to page, is bound.
-fn limit_clause(out: &mut SqlBuilder<'_>, limit: Option<u64>, offset: Option<u64>, unordered: bool) {
-    let offset_value = offset.map(|offset| Value::I64(i64::try_from(offset).unwrap_or(i64::MAX)));
-    match out.dialect().limit_style() {
-        LimitStyle::LimitOffset => {
-            match (limit, &offset_value) {
-                (Some(limit), _) => {
-                    out.push(" LIMIT ").push_number(limit.min(i64::MAX as u64));
-                }
-                // OFFSET needs a LIMIT everywhere but on PostgreSQL.
-                (None, Some(_)) => {
-                    out.push(" LIMIT ").push_number(i64::MAX as u64);
-                }
-                (None, None) => {}
+fn limit(out: &mut SqlBuilder<'_>, slice: Slice) {
+    let as_value = |rows: u64| Value::I64(i64::try_from(rows).unwrap_or(i64::MAX));
+    match (out.dialect().limit_style(), slice.offset) {
+        (LimitStyle::LimitOffset, offset) => {
+            // OFFSET needs a LIMIT everywhere but on PostgreSQL.
+            if let Some(limit) = slice.limit.or(offset.and(Some(u64::MAX))) {
+                out.push(" LIMIT ").push_number(limit.min(i64::MAX as u64));
             }
-            if let Some(offset) = offset_value {
-                out.push(" OFFSET ").bind(offset, None);
+            if let Some(offset) = offset {
+                out.push(" OFFSET ").bind(as_value(offset), None);
             }
         }
-        LimitStyle::TopFetch => {
-            let Some(offset) = offset_value else { return };
-            if unordered {
-                out.fail(Error::unsupported("an offset without an order", out.capabilities().server.clone()));
-            }
-            out.push(" OFFSET ").bind(offset, None).push(" ROWS");
-            if let Some(limit) = limit {
-                out.push(" FETCH NEXT ").push_number(limit).push(" ROWS ONLY");
+        (LimitStyle::TopFetch, Some(offset)) if !slice.is_top() => {
+            out.push(" OFFSET ").bind(as_value(offset), None).push(" ROWS");
+            match slice.limit {
+                Some(limit) if i32::try_from(limit).is_ok() => {
+                    out.push(" FETCH NEXT ").push_number(limit).push(" ROWS ONLY");
+                }
+                // To SQL Server a literal beyond 32 bits is a decimal, which FETCH does not take.
+                Some(limit) => {
+                    out.push(" FETCH NEXT ").bind(as_value(limit), None).push(" ROWS ONLY");
+                }
+                None => {}
             }
         }
+        (LimitStyle::TopFetch, _) => {}
     }
-}
-
-/// Refuses what the server cannot lock.
-fn check_lock(out: &mut SqlBuilder<'_>, lock: Lock) {
-    let capabilities = out.capabilities();
-    if !capabilities.row_locks {
-        out.unsupported("row locks");
-    } else if lock.wait == LockWait::SkipLocked && !capabilities.skip_locked {
-        out.unsupported("locks that skip locked rows");
-    } else if lock.wait == LockWait::NoWait && !capabilities.nowait {
-        out.unsupported("locks that do not wait");
-    }
-}
-
-fn lock_suffix(out: &mut SqlBuilder<'_>, lock: Option<Lock>) {
-    let Some(lock) = lock else { return };
-    check_lock(out, lock);
-    if out.dialect().lock_style() != LockStyle::Suffix {
-        return;
-    }
-    let key_locks = out.capabilities().key_locks;
-    out.push(match lock.strength {
-        LockStrength::NoKeyUpdate if key_locks => " FOR NO KEY UPDATE",
-        LockStrength::Update | LockStrength::NoKeyUpdate => " FOR UPDATE",
-        LockStrength::KeyShare if key_locks => " FOR KEY SHARE",
-        LockStrength::Share | LockStrength::KeyShare => " FOR SHARE",
-    });
-    out.push(match lock.wait {
-        LockWait::Wait => "",
-        LockWait::NoWait => " NOWAIT",
-        LockWait::SkipLocked => " SKIP LOCKED",
-    });
-}
-
-fn lock_hint(out: &mut SqlBuilder<'_>, lock: Option<Lock>) {
-    let Some(lock) = lock else { return };
-    if out.dialect().lock_style() != LockStyle::TableHint {
-        return;
-    }
-    out.push(match lock.strength {
-        LockStrength::Update | LockStrength::NoKeyUpdate => " WITH (UPDLOCK, ROWLOCK",
-        LockStrength::Share | LockStrength::KeyShare => " WITH (REPEATABLEREAD, ROWLOCK",
-    });
-    out.push(match lock.wait {
-        LockWait::Wait => ")",
-        LockWait::NoWait => ", NOWAIT)",
-        LockWait::SkipLocked => ", READPAST)",
-    });
 }

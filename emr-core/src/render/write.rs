@@ -3,6 +3,7 @@
 use crate::capabilities::Returning;
 use crate::dialect::AliasStyle;
 use crate::error::Error;
+use crate::expr::{FragmentPart, Node};
 use crate::query::{Assignment, SelectBody};
 use crate::schema::{Generated, Schema};
 use crate::sql::SqlBuilder;
@@ -24,39 +25,15 @@ pub fn insert<'q>(
     cell: &'q dyn Fn(usize) -> Value<'q>,
     returning: bool,
 ) {
-    let output = returning && out.capabilities().insert_returning == Returning::OutputInto;
-    let identity = sets_identity(out, schema, columns);
-    if output {
-        declare_output(out, schema);
-    }
-    if identity {
-        identity_insert(out, schema, prefix, true);
-    }
-    insert_into(out, schema, prefix, columns);
-    if output {
-        output_into(out, schema, "INSERTED");
-    }
-    if columns.is_empty() {
-        let default_row = out.dialect().default_row();
-        out.push(default_row);
-    } else {
-        out.push(" VALUES (");
-        separated(out, ", ", columns, |out, &column| {
-            out.bind(cell(column), Some((schema, column)));
-        });
-        out.push(")");
-    }
-    if returning && out.capabilities().insert_returning == Returning::Clause {
-        out.push(" RETURNING ");
-        all_columns(out, schema, None);
-    }
-    if identity {
-        out.push("; ");
-        identity_insert(out, schema, prefix, false);
-    }
-    if output {
-        select_output(out, schema);
-    }
+    insert_into(out, schema, prefix, columns, returning, |out| {
+        if columns.is_empty() {
+            let default_row = out.dialect().default_row();
+            out.push(default_row);
+        } else {
+            out.push(" VALUES ");
+            row(out, schema, columns, cell);
+        }
+    });
 }
 
 /// Inserts rows that all set the same columns, by one VALUES list. `cell(row, column)` gives the values.
@@ -69,37 +46,20 @@ pub fn insert_rows<'q>(
     cell: &dyn Fn(usize, usize) -> Value<'q>,
     returning: bool,
 ) {
-    let output = returning && out.capabilities().insert_returning == Returning::OutputInto;
-    let identity = sets_identity(out, schema, columns);
-    if output {
-        declare_output(out, schema);
+    if rows.is_empty() {
+        return out.fail(Error::invalid(format!("an insert of no rows into {}", schema.table)));
     }
-    if identity {
-        identity_insert(out, schema, prefix, true);
+    if columns.is_empty() {
+        // Only MySQL has a VALUES list of empty rows.
+        return out.fail(Error::invalid(format!(
+            "rows for {} that set no column: insert rows of nothing but defaults one by one",
+            schema.table
+        )));
     }
-    insert_into(out, schema, prefix, columns);
-    if output {
-        output_into(out, schema, "INSERTED");
-    }
-    out.push(" VALUES ");
-    separated(out, ", ", rows, |out, row| {
-        out.push("(");
-        separated(out, ", ", columns, |out, &column| {
-            out.bind(cell(row, column), Some((schema, column)));
-        });
-        out.push(")");
+    insert_into(out, schema, prefix, columns, returning, |out| {
+        out.push(" VALUES ");
+        separated(out, ", ", rows, |out, at| row(out, schema, columns, &|column| cell(at, column)));
     });
-    if returning && out.capabilities().insert_returning == Returning::Clause {
-        out.push(" RETURNING ");
-        all_columns(out, schema, None);
-    }
-    if identity {
-        out.push("; ");
-        identity_insert(out, schema, prefix, false);
-    }
-    if output {
-        select_output(out, schema);
-    }
 }
 
 /// Updates the row with this key.
@@ -111,6 +71,9 @@ pub fn update_by_key<'q>(
     key: &[Value<'q>],
     returning: bool,
 ) {
+    if changes.is_empty() {
+        return out.fail(Error::invalid(format!("an update of {} without changes", schema.table)));
+    }
     let output = returning && out.capabilities().update_returning == Returning::OutputInto;
     if output {
         declare_output(out, schema);
@@ -159,6 +122,9 @@ pub fn update_all<'q>(
         return out.fail(Error::invalid("an update without assignments"));
     }
     check_bulk(out, query, "update");
+    if out.dialect().assigns_in_turn() {
+        check_turns(out, query.schema, assignments);
+    }
     let prefix = query.prefix.as_deref().or(default_prefix);
     let style = out.dialect().alias_style();
     out.push("UPDATE ");
@@ -214,7 +180,50 @@ fn check_bulk(out: &mut SqlBuilder<'_>, query: &SelectBody, verb: &str) {
     out.fail(Error::invalid(format!("{verb}_all takes a query with filters only, not with {clause}")));
 }
 
-fn insert_into(out: &mut SqlBuilder<'_>, schema: &Schema, prefix: Option<&str>, columns: &[usize]) {
+/// MySQL would read the new value of a column that stands further left, and other engines the old one.
+fn check_turns(out: &mut SqlBuilder<'_>, schema: &'static Schema, assignments: &[Assignment]) {
+    for (n, assignment) in assignments.iter().enumerate() {
+        if let Some(earlier) = assignments[..n].iter().find(|earlier| reads(&assignment.value, earlier.column)) {
+            let set = schema.columns[earlier.column].name;
+            let column = schema.columns[assignment.column].name;
+            out.unsupported(&format!("setting {column} from the old value of {set} after {set} was set"));
+        }
+    }
+}
+
+/// Whether the expression reads the column.
+fn reads(node: &Node, column: usize) -> bool {
+    match node {
+        Node::Column { column: read, .. } => *read == column,
+        Node::Bind { .. } | Node::Constant(_) => false,
+        Node::Binary { left, right, .. } => reads(left, column) || reads(right, column),
+        Node::And(nodes) | Node::Or(nodes) => nodes.iter().any(|node| reads(node, column)),
+        Node::Not(node) | Node::IsNull(node) | Node::In { needle: node, .. } => reads(node, column),
+        Node::Between { needle, low, high } => [needle, low, high].into_iter().any(|node| reads(node, column)),
+        Node::Like { subject, pattern, .. } => reads(subject, column) || reads(pattern, column),
+        Node::Fragment(parts) => {
+            parts.iter().any(|part| matches!(part, FragmentPart::Argument(node) if reads(node, column)))
+        }
+    }
+}
+
+/// Writes an INSERT around its rows, and what brings the stored rows back.
+fn insert_into<'q>(
+    out: &mut SqlBuilder<'q>,
+    schema: &'static Schema,
+    prefix: Option<&str>,
+    columns: &[usize],
+    returning: bool,
+    rows: impl FnOnce(&mut SqlBuilder<'q>),
+) {
+    let returning = if returning { out.capabilities().insert_returning } else { Returning::No };
+    let identity = sets_identity(out, schema, columns);
+    if returning == Returning::OutputInto {
+        declare_output(out, schema);
+    }
+    if identity {
+        identity_insert(out, schema, prefix, true);
+    }
     out.push("INSERT INTO ");
     table(out, schema, prefix);
     if !columns.is_empty() {
@@ -224,6 +233,30 @@ fn insert_into(out: &mut SqlBuilder<'_>, schema: &Schema, prefix: Option<&str>, 
         });
         out.push(")");
     }
+    if returning == Returning::OutputInto {
+        output_into(out, schema, "INSERTED");
+    }
+    rows(out);
+    if returning == Returning::Clause {
+        out.push(" RETURNING ");
+        all_columns(out, schema, None);
+    }
+    if identity {
+        out.push("; ");
+        identity_insert(out, schema, prefix, false);
+    }
+    if returning == Returning::OutputInto {
+        select_output(out, schema);
+    }
+}
+
+/// Writes the values of one new row in brackets.
+fn row<'q>(out: &mut SqlBuilder<'q>, schema: &'static Schema, columns: &[usize], cell: &dyn Fn(usize) -> Value<'q>) {
+    out.push("(");
+    separated(out, ", ", columns, |out, &column| {
+        out.bind(cell(column), Some((schema, column)));
+    });
+    out.push(")");
 }
 
 /// Whether SQL Server must be told that the program counts for once.
@@ -238,16 +271,18 @@ fn identity_insert(out: &mut SqlBuilder<'_>, schema: &Schema, prefix: Option<&st
     out.push(if on { " ON; " } else { " OFF" });
 }
 
-fn declare_output(out: &mut SqlBuilder<'_>, schema: &Schema) {
+fn declare_output(out: &mut SqlBuilder<'_>, schema: &'static Schema) {
     out.push("DECLARE @out TABLE (");
-    separated(out, ", ", schema.columns, |out, column| {
-        let column_type = out.dialect().column_type(column);
-        out.ident(column.name).push(" ").push(&column_type);
+    out.of_schema("types", schema, |out| {
+        separated(out, ", ", schema.columns, |out, column| {
+            let column_type = out.dialect().column_type(column);
+            out.ident(column.name).push(" ").push(&column_type).push(" NULL");
+        });
     });
     out.push("); ");
 }
 
-fn output_into(out: &mut SqlBuilder<'_>, schema: &Schema, source: &str) {
+fn output_into(out: &mut SqlBuilder<'_>, schema: &'static Schema, source: &str) {
     out.push(" OUTPUT ");
     all_columns(out, schema, Some(source));
     out.push(" INTO @out (");
@@ -255,7 +290,7 @@ fn output_into(out: &mut SqlBuilder<'_>, schema: &Schema, source: &str) {
     out.push(")");
 }
 
-fn select_output(out: &mut SqlBuilder<'_>, schema: &Schema) {
+fn select_output(out: &mut SqlBuilder<'_>, schema: &'static Schema) {
     out.push("; SELECT ");
     all_columns(out, schema, None);
     out.push(" FROM @out");

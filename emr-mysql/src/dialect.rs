@@ -1,0 +1,123 @@
+//! How MySQL and MariaDB spell SQL.
+
+use emr_core::{AliasStyle, Capabilities, ColumnDef, Dialect, Identity, InList, SqlBuilder, SqlType};
+
+use crate::capabilities::{mariadb_capabilities, mysql_capabilities};
+use crate::types::column_type;
+
+/// How MySQL spells SQL, from 8.0.13 on (the first with expressions as defaults).
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MySqlDialect;
+
+/// How MariaDB spells SQL, from 10.11 on.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MariaDbDialect;
+
+/// Lists up to this length are bound value by value, padded so that texts repeat; longer ones of
+/// integers and UUIDs go as one JSON array.
+const MAX_EXPANDED: usize = 256;
+
+/// Lists that JSON cannot carry are padded up to this length: beyond it, padding would use up the parameters.
+const MAX_PADDED: usize = 8_192;
+
+const INTEGERS: InList =
+    InList::Json { before: "SELECT j.v FROM JSON_TABLE(", after: ", '$[*]' COLUMNS (v BIGINT PATH '$')) AS j" };
+
+/// What MySQL and MariaDB have in common.
+macro_rules! family {
+    (uuid: $uuid:literal, uuids: $uuids:expr) => {
+        fn quotes(&self) -> (char, char) {
+            ('`', '`')
+        }
+
+        fn placeholder(&self, out: &mut SqlBuilder<'_>, _n: usize) {
+            out.push("?");
+        }
+
+        fn in_list(&self, len: usize, element: SqlType) -> InList {
+            match element {
+                SqlType::I16 | SqlType::I32 | SqlType::I64 if len > MAX_EXPANDED => INTEGERS,
+                SqlType::Uuid if len > MAX_EXPANDED => $uuids,
+                // Texts out of JSON have a collation of their own and meet no column of another one
+                // (error 1267).
+                _ => InList::padded(len, MAX_PADDED),
+            }
+        }
+
+        fn alias_style(&self) -> AliasStyle {
+            AliasStyle::Qualified
+        }
+
+        fn assigns_in_turn(&self) -> bool {
+            true
+        }
+
+        fn integer_division(&self) -> &'static str {
+            " DIV "
+        }
+
+        fn default_row(&self) -> &'static str {
+            " () VALUES ()"
+        }
+
+        fn column_type(&self, column: &ColumnDef) -> String {
+            column_type(column, column.unique, $uuid)
+        }
+
+        fn key_column_type(&self, column: &ColumnDef) -> String {
+            column_type(column, true, $uuid)
+        }
+
+        fn identity(&self, sole_key: bool) -> Identity {
+            // Counting needs an index that begins with the column.
+            let suffix = if sole_key { " AUTO_INCREMENT" } else { " AUTO_INCREMENT UNIQUE" };
+            Identity { column_type: None, suffix, declares_key: false }
+        }
+
+        fn table_options(&self) -> &'static str {
+            // MyISAM has no transactions, and latin1, which is still many a server's default, not all text.
+            " ENGINE=InnoDB DEFAULT CHARSET=utf8mb4"
+        }
+    };
+}
+
+impl Dialect for MySqlDialect {
+    fn name(&self) -> &'static str {
+        "mysql"
+    }
+
+    fn baseline(&self) -> Capabilities {
+        mysql_capabilities((8, 0, 13))
+    }
+
+    family! {
+        uuid: "binary(16)",
+        uuids: InList::Json {
+            before: "SELECT UUID_TO_BIN(j.v) FROM JSON_TABLE(",
+            after: ", '$[*]' COLUMNS (v CHAR(36) PATH '$')) AS j",
+        }
+    }
+}
+
+impl Dialect for MariaDbDialect {
+    fn name(&self) -> &'static str {
+        "mariadb"
+    }
+
+    fn baseline(&self) -> Capabilities {
+        mariadb_capabilities((10, 11, 0))
+    }
+
+    fn share_lock(&self) -> &'static str {
+        " LOCK IN SHARE MODE"
+    }
+
+    family! {
+        uuid: "uuid",
+        uuids: InList::Json {
+            // JSON_TABLE has no UUID columns.
+            before: "SELECT CAST(j.v AS UUID) FROM JSON_TABLE(",
+            after: ", '$[*]' COLUMNS (v CHAR(36) PATH '$')) AS j",
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Whether a text is SQL.
+
+use sqlparser::parser::Parser;
+
+use crate::engines::Engine;
+
+/// Correct SQL of an engine that `sqlparser` does not know, with what stands for it while the rest of the
+/// statement is checked.
+struct Gap {
+    engine: &'static str,
+    text: &'static str,
+    stand_in: &'static str,
+}
+
+const fn gap(engine: &'static str, text: &'static str, stand_in: &'static str) -> Gap {
+    Gap { engine, text, stand_in }
+}
+
+const GAPS: &[Gap] = &[
+    // PostgreSQL's two locks that let foreign keys pass.
+    gap("postgres", " FOR NO KEY UPDATE", " FOR UPDATE"),
+    gap("postgres", " FOR KEY SHARE", " FOR SHARE"),
+    // Both engines have these words; MySQL calls them the old ones, MariaDB has no others.
+    gap("mariadb", " LOCK IN SHARE MODE", " FOR SHARE"),
+    // T-SQL takes expressions there, the parser only literals.
+    gap("mssql", "FETCH NEXT @P2", "FETCH NEXT 2"),
+    // The parser knows DEFAULT VALUES, but not behind OUTPUT.
+    gap("mssql", ") DEFAULT VALUES;", ") VALUES (DEFAULT);"),
+    // Computed columns have no type in T-SQL.
+    gap("mssql", "AS (views * 2) PERSISTED", "bigint"),
+    // Indexes in CREATE TABLE may be unique and filtered in T-SQL.
+    gap("mssql", " UNIQUE ([email]) WHERE [email] IS NOT NULL", " ([email])"),
+    gap("mssql", " UNIQUE ([brac]]ket[s]]]) WHERE [brac]]ket[s]]] IS NOT NULL", " ([brackets])"),
+];
+
+/// Checks that the text is SQL in the engine's grammar, but for known gaps of the parser.
+///
+/// # Panics
+/// If it is not, or if a gap is one no more.
+pub(crate) fn check(engine: &Engine, case: &str, text: &str) {
+    let name = engine.dialect.name();
+    let mut known = text.to_owned();
+    for gap in GAPS.iter().filter(|gap| gap.engine == name && text.contains(gap.text)) {
+        known = known.replace(gap.text, gap.stand_in);
+    }
+    assert!(
+        known == text || Parser::parse_sql(&*engine.grammar, text).is_err(),
+        "sqlparser knows all of {case} in {name} by now: take its gap off the list\n{text}"
+    );
+    if let Err(error) = Parser::parse_sql(&*engine.grammar, &known) {
+        panic!("{case} is no SQL to {name}: {error}\n{text}");
+    }
+}

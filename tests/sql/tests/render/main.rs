@@ -1,0 +1,6 @@
+//! What the renderer writes, case by case.
+
+mod condition;
+mod ddl;
+mod read;
+mod write;
