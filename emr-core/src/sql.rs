@@ -134,14 +134,10 @@ impl<'q> SqlBuilder<'q> {
         capabilities: &'q Capabilities,
         render: impl Fn(&mut SqlBuilder<'q>),
     ) -> Result<(Sql, Params<'q>), Error> {
-        // Two dialects may agree in all but their marks, which the hash does not see.
-        let mut hasher = new_hasher();
-        hasher.write(dialect.name().as_bytes());
-        hasher.write_u8(BARE_MARK);
         let mut builder = SqlBuilder {
             dialect,
             capabilities,
-            out: Out::Hash(hasher),
+            out: Out::Hash(new_hasher()),
             binds: Params::new(),
             contexts: Vec::new(),
             problem: None,

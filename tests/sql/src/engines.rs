@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use emr_core::{Capabilities, Dialect};
 use emr_mssql::MsSqlDialect;
 use emr_mysql::{MariaDbDialect, MySqlDialect};
+use emr_postgres::PostgresDialect;
 use emr_sqlite::SqliteDialect;
 
 /// One engine: its dialect, what its oldest supported server can do, and a parser that knows its grammar.
@@ -33,6 +34,7 @@ pub fn engines() -> &'static [Engine] {
     static ENGINES: LazyLock<Vec<Engine>> = LazyLock::new(|| {
         vec![
             Engine::new(&SqliteDialect, sqlparser::dialect::SQLiteDialect {}),
+            Engine::new(&PostgresDialect, sqlparser::dialect::PostgreSqlDialect {}),
             Engine::new(&MySqlDialect, sqlparser::dialect::MySqlDialect {}),
             Engine::new(&MariaDbDialect, sqlparser::dialect::MySqlDialect {}),
             Engine::new(&MsSqlDialect, sqlparser::dialect::MsSqlDialect {}),
