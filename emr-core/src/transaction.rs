@@ -142,7 +142,6 @@ impl Tx {
     }
 
     fn start(repo: Arc<RepoInner>, home: Home, activity: Option<Activity>, options: &TransactionOptions) -> Self {
-        repo.transactions.fetch_add(1, Ordering::Relaxed);
         let core = Arc::new(TxCore {
             repo,
             stack: SyncMutex::new(vec![0]),
@@ -158,6 +157,7 @@ impl Tx {
                 _activity: activity,
             }),
         });
+        core.repo.opened(&core);
         if let Some(deadline) = core.deadline {
             tokio::spawn(expire(Arc::downgrade(&core), deadline));
         }
@@ -304,6 +304,14 @@ impl TxCore {
         self.stack.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Rolls the transaction back because its repo is stopped. A running statement is cut off by itself.
+    pub(crate) fn cut(&self) {
+        let _ = self.status.compare_exchange(OPEN, LOST, Ordering::AcqRel, Ordering::Acquire);
+        if let Ok(mut connection) = self.connection.try_lock() {
+            connection.give_back();
+        }
+    }
+
     /// Closes a cursor of a dropped stream before the next statement.
     pub(crate) fn orphan(&self, cursor: CursorId) {
         if let Ok(mut connection) = self.connection.try_lock() {
@@ -314,7 +322,7 @@ impl TxCore {
 
 impl Drop for TxCore {
     fn drop(&mut self) {
-        self.repo.transactions.fetch_sub(1, Ordering::Relaxed);
+        self.repo.closed(self);
     }
 }
 
