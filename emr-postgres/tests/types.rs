@@ -88,7 +88,8 @@ async fn extremes_come_back_as_they_are() {
                 }
                 // The server agrees with what it is: written by it as text, and read by us from its own text.
                 if ty == "numeric" || ty == "timestamp" {
-                    let shown = cell(&mut connection, &format!("SELECT $1::{ty}::text"), &[value.clone()]).await;
+                    let shown =
+                        cell(&mut connection, &format!("SELECT $1::{ty}::text"), std::slice::from_ref(&value)).await;
                     let Value::Text(shown) = shown else { panic!("{shown:?}") };
                     if let Value::Decimal(value) = value {
                         assert_eq!(shown, value.to_string());
@@ -200,7 +201,7 @@ async fn what_does_not_fit_is_refused_before_it_is_sent() {
         ("inet", Value::I64(1), "inet"),
     ];
     for (ty, value, expected) in cases {
-        let error = run(&mut connection, &format!("SELECT $1::{ty}"), &[value.clone()]).await.unwrap_err();
+        let error = run(&mut connection, &format!("SELECT $1::{ty}"), std::slice::from_ref(&value)).await.unwrap_err();
         let ErrorKind::Encode { column, expected: said, .. } = error.kind() else { panic!("{ty}: {error}") };
         assert_eq!(column, "parameter 1");
         assert!(said.contains(expected), "{ty} {value:?}: {said}");
