@@ -229,7 +229,7 @@ impl Migrator {
         }
         match repo.create_table::<Applied>().await {
             Ok(()) => Ok(()),
-            Err(error) => repo.exists(&probe).await.map(drop).map_err(|_| error),
+            Err(error) => repo.exists(&probe).await.map(drop).map_err(|probe| error.with_source(probe)),
         }
     }
 }
