@@ -72,5 +72,5 @@ async fn child_holds_the_write_lock() {
     let repo = emr::open(RepoOptions::sqlite(std::env::var("EMR_TEST_FILE").unwrap())).await.unwrap();
     let tx = repo.begin().await.unwrap();
     tx.insert(Hit::build().set(Hit::PROCESS, 2)).await.unwrap();
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
 }

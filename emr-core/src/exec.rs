@@ -312,9 +312,10 @@ pub(crate) async fn bounded<R>(
     };
     let result = match deadline {
         None => call.await,
-        Some(deadline) => match timeout_at(deadline, call).await {
-            Ok(result) => result,
-            Err(_) => {
+        Some(deadline) => {
+            if let Ok(result) = timeout_at(deadline, call).await {
+                result
+            } else {
                 let waited_for_server = has_connection.load(Ordering::Relaxed) || executor.is_pinned();
                 if waited_for_server && let Some(pools) = repo.pools() {
                     // The statement is being cancelled. Who is told that it timed out may rely on its not
@@ -328,7 +329,7 @@ pub(crate) async fn bounded<R>(
                     true => repo.pool_timeout(after),
                 })
             }
-        },
+        }
     };
     result.map_err(|error| error.with_repo(repo.id()))
 }
@@ -341,7 +342,9 @@ pub(crate) struct Call {
     pub(crate) verb: &'static str,
 }
 
-/// What goes to the connection.
+/// What goes to the connection. It stays in the future of its call: boxing the larger variant, which is the
+/// common one, would cost each call an allocation.
+#[allow(clippy::large_enum_variant)]
 pub(crate) enum Job<'q> {
     Statement(Sql, Params<'q>),
     InsertMany(BulkInsert),

@@ -107,7 +107,7 @@ pub(crate) struct TxConnection {
     orphans: Vec<CursorId>,
     /// A statement failed and the server refuses everything until a rollback.
     aborted: bool,
-    _activity: Option<Activity>,
+    activity: Option<Activity>,
 }
 
 /// Where the connection goes when the transaction ends.
@@ -154,7 +154,7 @@ impl Tx {
                 pending: vec![Control::Begin(options.begin.clone())],
                 orphans: Vec::new(),
                 aborted: false,
-                _activity: activity,
+                activity,
             }),
         });
         core.repo.opened(&core);
@@ -398,7 +398,7 @@ impl TxConnection {
             Some(Home::Pool(pooled)) => drop(pooled),
             None => {}
         }
-        self._activity = None;
+        drop(self.activity.take());
     }
 
     /// What ends the outermost transaction: nothing, if nothing was sent.

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use emr::prelude::*;
-use emr::{ConnectFailure, MultiRepo as _, StopReason};
+use emr::{ConnectFailure, StopReason};
 use tokio::time::{Instant, advance, sleep};
 
 #[derive(MultiRepo)]
@@ -146,11 +146,11 @@ async fn an_open_transaction_and_a_checkout_hold_the_repo() {
     let repo = Tenants::start(fake("held")).await.unwrap();
     let tx = repo.begin().await.unwrap();
     tx.query("select", &[]).await.unwrap();
-    sleep(Duration::from_secs(3_600)).await;
+    sleep(Duration::from_hours(1)).await;
     tx.query("select", &[]).await.unwrap();
     tx.commit().await.unwrap();
     let checkout = repo.checkout().await.unwrap();
-    sleep(Duration::from_secs(3_600)).await;
+    sleep(Duration::from_hours(1)).await;
     checkout.query("select", &[]).await.unwrap();
     drop(checkout);
     sleep(Duration::from_secs(601)).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use emr::prelude::*;
-use emr::{MultiRepo as _, PrepareMode, Secret, TlsMode};
+use emr::{PrepareMode, Secret, TlsMode};
 
 use super::Tenants;
 

@@ -6,7 +6,7 @@ use emr::prelude::*;
 use emr::{ConnectFailure, Migrator, TransactionFault};
 
 use crate::harness::{Backend, Db};
-use crate::schemas::*;
+use crate::schemas::{Post, post, titles};
 
 db_cases![
     a_failed_connect_gives_the_reason_at_once,

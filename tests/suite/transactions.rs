@@ -6,7 +6,7 @@ use emr::prelude::*;
 use emr::{IsolationLevel, TransactionFault};
 
 use crate::harness::{Backend, Db};
-use crate::schemas::*;
+use crate::schemas::{Post, post, titles};
 
 db_cases![
     tr1_commit_keeps_and_error_rolls_back,
@@ -427,11 +427,7 @@ async fn in_transaction_and_checked_out(db: &Db) {
 async fn checkout_pins_a_connection(db: &Db) {
     table(db).await;
     let checkout = db.repo.checkout().await.unwrap();
-    let session = match db.backend {
-        Backend::Sqlite => "create temporary table mine (n integer)",
-        Backend::Postgres => "create temporary table mine (n integer)",
-    };
-    checkout.query(session, &[]).await.unwrap();
+    checkout.query("create temporary table mine (n integer)", &[]).await.unwrap();
     for _ in 0..5 {
         checkout.query("insert into mine values (1)", &[]).await.unwrap();
     }
