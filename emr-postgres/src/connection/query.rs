@@ -66,8 +66,11 @@ impl Session {
         params: &[Value<'_>],
         sink: &mut dyn RowSink,
     ) -> Result<Done> {
-        // The driver ends every message with a Sync: a statement sent along with a BEGIN that fails would
-        // run in autocommit.
+        if !controls.is_empty()
+            && let Some(done) = self.pipelined(controls, sql, params, sink).await?
+        {
+            return Ok(done);
+        }
         self.control(controls).await?;
         self.statement(sql, params, sink).await
     }
