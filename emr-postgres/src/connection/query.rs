@@ -66,41 +66,46 @@ impl Session {
         params: &[Value<'_>],
         sink: &mut dyn RowSink,
     ) -> Result<Done> {
-        if !controls.is_empty()
-            && let Some(done) = self.pipelined(controls, sql, params, sink).await?
-        {
-            return Ok(done);
+        if !controls.is_empty() {
+            if let Some(done) = Box::pin(self.pipelined(controls, sql, params, sink)).await? {
+                return Ok(done);
+            }
+            Box::pin(self.control(controls)).await?;
         }
-        self.control(controls).await?;
         self.statement(sql, params, sink).await
     }
 
     /// Runs a statement, and once more if it was prepared for tables that have changed since.
+    ///
+    /// What is not done on every call is boxed: the future of a call stays small.
     pub(super) async fn statement(&mut self, sql: &Sql, params: &[Value<'_>], sink: &mut dyn RowSink) -> Result<Done> {
-        if self.prepare == PrepareMode::Unnamed {
-            return self.unnamed(sql, params, sink).await;
-        }
-        let (prepared, kept) = self.prepared(sql).await?;
+        let Some(prepared) = self.kept(sql) else {
+            return Box::pin(self.new_statement(sql, params, sink)).await;
+        };
         check_count(&prepared, params.len())?;
         let failure = match execute(self.client()?, &prepared, Params::new(params), sink).await {
             Ok(done) => return Ok(done),
             Err(failure) => failure,
         };
-        if !(kept && failure.is_stale()) {
+        if !failure.is_stale() {
             return Err(self.fail(failure, sql, params));
         }
         self.statements.remove(&sql.key());
         if self.in_transaction() {
             return Err(self.fail(failure, sql, params));
         }
-        let (prepared, _) = self.prepared(sql).await?;
-        check_count(&prepared, params.len())?;
-        let result = execute(self.client()?, &prepared, Params::new(params), sink).await;
-        result.map_err(|failure| self.fail(failure, sql, params))
+        Box::pin(self.new_statement(sql, params, sink)).await
     }
 
-    async fn unnamed(&mut self, sql: &Sql, params: &[Value<'_>], sink: &mut dyn RowSink) -> Result<Done> {
-        let result = execute_unnamed(self.client()?, sql, params, sink).await;
+    /// Runs a statement that the connection does not know.
+    async fn new_statement(&mut self, sql: &Sql, params: &[Value<'_>], sink: &mut dyn RowSink) -> Result<Done> {
+        let result = if self.prepare == PrepareMode::Unnamed {
+            execute_unnamed(self.client()?, sql, params, sink).await
+        } else {
+            let (prepared, _) = self.prepared(sql).await?;
+            check_count(&prepared, params.len())?;
+            execute(self.client()?, &prepared, Params::new(params), sink).await
+        };
         result.map_err(|failure| self.fail(failure, sql, params))
     }
 
@@ -145,12 +150,12 @@ where
     if sink.wants_columns()
         && let Err(error) = sink.columns(&describe(prepared.statement.columns()))
     {
-        return Err(drain(stream, error).await);
+        return Err(Box::pin(drain(stream, error)).await);
     }
     while let Some(row) = stream.try_next().await? {
         let taken = sink.row(&PgRow::new(&row, &prepared.columns));
         if let Err(error) = taken {
-            return Err(drain(stream, error).await);
+            return Err(Box::pin(drain(stream, error)).await);
         }
     }
     finish(&stream)
@@ -175,13 +180,13 @@ pub(super) async fn execute_unnamed(
             && sink.wants_columns()
             && let Err(error) = sink.columns(&describe(row.columns()))
         {
-            return Err(drain(stream, error).await);
+            return Err(Box::pin(drain(stream, error)).await);
         }
         let columns =
             columns.get_or_insert_with(|| row.columns().iter().map(|column| Wire::of(column.type_())).collect());
         let taken = sink.row(&PgRow::new(&row, columns));
         if let Err(error) = taken {
-            return Err(drain(stream, error).await);
+            return Err(Box::pin(drain(stream, error)).await);
         }
     }
     let done = finish(&stream)?;
