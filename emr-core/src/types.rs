@@ -242,11 +242,12 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Scalar for Json<T>
 pub const NOT_JSON: &str = "\u{0}not JSON: ";
 
 fn read_json<T: DeserializeOwned>(row: &dyn Row, at: usize) -> Cell<T> {
-    let Some(json) = row.json(at)? else { return Ok(None) };
-    match serde_json::from_str(json) {
-        Ok(value) => Ok(Some(value)),
-        Err(error) => Err(Mismatch::new(std::any::type_name::<T>(), format!("JSON that does not fit: {error}"))),
-    }
+    row.json(at)?.map(parse_json).transpose()
+}
+
+fn parse_json<T: DeserializeOwned>(json: &str) -> Result<T, Mismatch> {
+    serde_json::from_str(json)
+        .map_err(|error| Mismatch::new(std::any::type_name::<T>(), format!("JSON that does not fit: {error}")))
 }
 
 impl<T: Element + Clone + FromValue> Scalar for Vec<T> {
@@ -274,11 +275,7 @@ impl<T: Element + Clone + FromValue> Scalar for Vec<T> {
     }
 
     fn read(row: &dyn Row, at: usize) -> Cell<Self> {
-        match row.value(at)? {
-            Value::Null(_) => Ok(None),
-            Value::Array(_, items) => items.into_iter().map(T::from_value).collect::<Result<_, _>>().map(Some),
-            other => Err(Mismatch::new(array_of(T::TYPE).name(), other.describe())),
-        }
+        Option::from_value(row.value(at)?)
     }
 }
 
@@ -398,11 +395,24 @@ impl FromValue for Vec<u8> {
 
 impl FromValue for serde_json::Value {
     fn from_value(value: Value<'_>) -> Result<Self, Mismatch> {
+        Json::from_value(value).map(|json| json.0)
+    }
+}
+
+impl<T: DeserializeOwned> FromValue for Json<T> {
+    fn from_value(value: Value<'_>) -> Result<Self, Mismatch> {
         match &value {
-            Value::Json(json) | Value::Text(json) => {
-                serde_json::from_str(json).map_err(|error| Mismatch::new("JSON", error.to_string()))
-            }
+            Value::Json(json) | Value::Text(json) => parse_json(json).map(Json),
             other => Err(Mismatch::new("JSON", other.describe())),
+        }
+    }
+}
+
+impl<T: Element + FromValue> FromValue for Vec<T> {
+    fn from_value(value: Value<'_>) -> Result<Self, Mismatch> {
+        match value {
+            Value::Array(_, items) => items.into_iter().map(T::from_value).collect(),
+            other => Err(Mismatch::new(array_of(T::TYPE).name(), other.describe())),
         }
     }
 }
@@ -470,5 +480,30 @@ impl ToParam for Value<'_> {
 impl fmt::Debug for dyn ToParam + '_ {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.to_param().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_floats_of_json_are_read_exactly() {
+        // As jsonb writes them: digit by digit.
+        let largest = Value::Json(format!("{:.0}", f64::MAX).into());
+        assert_eq!(Json::<f64>::from_value(largest), Ok(Json(f64::MAX)));
+        let smallest = Value::Json(format!("{:.324}", 5e-324).into());
+        assert_eq!(Json::<f64>::from_value(smallest), Ok(Json(5e-324)));
+        let long = Value::Json("-1.6530567686278263e246".into());
+        assert_eq!(serde_json::Value::from_value(long), Ok((-1.653_056_768_627_826_3e246).into()));
+    }
+
+    #[test]
+    fn arrays_are_taken_out_of_dynamic_values() {
+        let array = Value::Array(SqlType::I64, vec![Value::I64(1), Value::I64(2)]);
+        assert_eq!(Vec::<i16>::from_value(array.borrowed()), Ok(vec![1, 2]));
+        assert_eq!(Option::<Vec<i64>>::from_value(Value::Null(SqlType::Unknown)), Ok(None));
+        assert_eq!(Vec::<String>::from_value(array), Err(Mismatch::new("text", "i64 1")));
+        assert_eq!(Vec::<i64>::from_value(Value::I64(1)), Err(Mismatch::new("array", "i64 1")));
     }
 }
