@@ -12,6 +12,7 @@ use crate::capabilities::{Capabilities, IsolationLevel};
 use crate::checkout::CheckoutCore;
 use crate::connection::{Begin, Connection, Control, CursorId};
 use crate::error::{Error, Result, TransactionFault};
+use crate::exec::{Executor, bounded};
 use crate::handle::RepoInner;
 use crate::lifecycle::Activity;
 use crate::pool::Pooled;
@@ -233,8 +234,7 @@ impl Tx {
         } else {
             let controls = connection.end_controls(if aborted { Control::Rollback } else { Control::Commit });
             self.core.status.store(FINISHED, Ordering::Release);
-            connection.control(&self.core, &controls).await?;
-            connection.give_back();
+            self.finish(&mut connection, &controls).await?;
         }
         drop(connection);
         self.finished.store(true, Ordering::Relaxed);
@@ -264,13 +264,23 @@ impl Tx {
             }
             connection.undo(self.depth);
             let controls = std::mem::take(&mut connection.pending);
-            return connection.control(&self.core, &controls).await;
+            return self.within_timeout(connection.control(&self.core, &controls)).await;
         }
         self.core.status.store(FINISHED, Ordering::Release);
         let controls = connection.end_controls(Control::Rollback);
-        connection.control(&self.core, &controls).await?;
+        self.finish(&mut connection, &controls).await
+    }
+
+    /// Ends the outermost transaction and gives the connection back, in whatever state it is.
+    async fn finish(&self, connection: &mut TxConnection, controls: &[Control]) -> Result<()> {
+        let result = self.within_timeout(connection.control(&self.core, controls)).await;
         connection.give_back();
-        Ok(())
+        result
+    }
+
+    /// Bounds a call by the repo's timeout for one statement.
+    async fn within_timeout(&self, call: impl Future<Output = Result<()>>) -> Result<()> {
+        bounded(self, self.call_options().timeout, &AtomicBool::new(true), call).await
     }
 }
 

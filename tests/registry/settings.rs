@@ -156,6 +156,26 @@ async fn settings_of_the_caller_go_before_those_of_the_definition() {
     assert_eq!(Tenants::start(super::fake("x")).await.unwrap().default_options().timeout, Timeout::Infinite);
 }
 
+proptest::proptest! {
+    #[test]
+    fn no_url_makes_the_parser_panic_or_show_a_password(url in r"[a-z]{0,9}:?/{0,3}[ -~äß日]{0,60}") {
+        if let Ok(options) = RepoOptions::from_url(&url) {
+            let shown = format!("{options:?}");
+            if let Some(password) = options.password.filter(|password| password.expose().len() > 6) {
+                proptest::prop_assert!(!shown.contains(password.expose()));
+            }
+        }
+    }
+
+    #[test]
+    fn every_password_survives_a_url(password in "\\PC{1,40}", user in "[a-z]{1,8}") {
+        let encoded: String = password.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let options = RepoOptions::from_url(&format!("postgres://{user}:{encoded}@h/d")).unwrap();
+        proptest::prop_assert_eq!(options.password, Some(Secret::new(password)));
+        proptest::prop_assert_eq!(options.host.as_deref(), Some("h"));
+    }
+}
+
 /// Runs itself again with an environment, which a running program may not change safely.
 #[test]
 fn the_environment_is_read_by_environment_name() {
