@@ -8,6 +8,7 @@ mod reads;
 mod schemas;
 mod streams;
 mod transactions;
+mod types;
 mod writes;
 
 use std::process::ExitCode;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
         ("reads", reads::cases),
         ("streams", streams::cases),
         ("transactions", transactions::cases),
+        ("types", types::cases),
         ("writes", writes::cases),
     ])
 }
