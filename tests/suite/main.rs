@@ -9,6 +9,7 @@ mod reads;
 mod schemas;
 mod streams;
 mod transactions;
+mod types;
 mod writes;
 
 use std::process::ExitCode;
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
         ("reads", reads::cases),
         ("streams", streams::cases),
         ("transactions", transactions::cases),
+        ("types", types::cases),
         ("writes", writes::cases),
     ])
 }
