@@ -351,7 +351,13 @@ impl TxConnection {
     /// The connection, and the controls to send before the next statement.
     pub(crate) fn parts(&mut self) -> Result<(&mut (dyn Connection + 'static), Vec<Control>)> {
         let pending = std::mem::take(&mut self.pending);
+        let begins = matches!(pending.first(), Some(Control::Begin(_)));
         let connection = self.pooled()?.connection()?;
+        if !begins && !connection.in_transaction() {
+            // The server has ended the transaction by itself, or never began it. What comes now would run on
+            // its own.
+            return Err(Error::transaction(TransactionFault::Lost));
+        }
         Ok((connection, pending))
     }
 

@@ -1,5 +1,6 @@
 //! Transactions and savepoints.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use emr_core::{
@@ -62,27 +63,26 @@ impl Session {
             let end = message.text.find(';').unwrap_or(message.text.len());
             message.text.insert_str(end, MARK);
         }
-        let prepared = match self.statements.get(&key) {
-            Some(kept) => Arc::clone(kept),
-            None => {
-                let text = text.map_or_else(|| sql.text().into(), |link| [sql.text(), link, GUARD].concat().into());
-                let text: std::borrow::Cow<'_, str> = text;
-                let (sent, prepared) = {
-                    let client = self.client()?;
-                    tokio::join!(biased; client.batch_execute(&message.text), client.prepare(&text))
-                };
-                self.controlled(controls, &message, sent)?;
-                let prepared = match prepared {
-                    Ok(statement) => Arc::new(Prepared::new(statement)),
-                    Err(error) => return Err(self.fail(Failure::before(error), sql, &[])),
-                };
-                self.statements.insert(key, Arc::clone(&prepared));
-                check_count(&prepared, params.len())?;
-                let result = execute(self.client()?, &prepared, Params::new(params), sink).await;
-                return result.map(Some).map_err(|failure| self.fail(failure, sql, params));
-            }
+        let Some(prepared) = self.statements.get(&key).cloned() else {
+            let text = text.map_or(Cow::Borrowed(sql.text()), |link| Cow::Owned([sql.text(), link, GUARD].concat()));
+            let (sent, prepared) = {
+                let client = self.client()?;
+                tokio::join!(biased; client.batch_execute(&message.text), client.prepare(&text))
+            };
+            self.controlled(controls, &message, sent)?;
+            let prepared = match prepared {
+                Ok(statement) => Arc::new(Prepared::new(statement)),
+                Err(error) => return Err(self.fail(Failure::before(error), sql, &[])),
+            };
+            self.statements.insert(key, Arc::clone(&prepared));
+            check_count(&prepared, params.len())?;
+            let result = execute(self.client()?, &prepared, Params::new(params), sink).await;
+            return result.map(Some).map_err(|failure| self.fail(failure, sql, params));
         };
-        check_count(&prepared, params.len())?;
+        if check_count(&prepared, params.len()).is_err() {
+            // The controls are carried out all the same; the statement is refused after them.
+            return Ok(None);
+        }
         let (sent, result) = {
             let client = self.client()?;
             tokio::join!(biased; client.batch_execute(&message.text), execute(client, &prepared, Params::new(params), sink))
