@@ -268,3 +268,50 @@ async fn a_statement_cancelled_by_somebody_else_leaves_the_connection() {
     assert!(connection.is_clean());
     assert_eq!(cell(&mut connection, "SELECT 1", &[]).await, Value::I32(1));
 }
+
+/// Passes bytes on; those of the first connection to the server late, once `slow` is set.
+async fn proxy(to: String, slow: std::sync::Arc<std::sync::atomic::AtomicBool>) -> u16 {
+    use std::sync::atomic::Ordering;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        for first in std::iter::once(true).chain(std::iter::repeat(false)) {
+            let (client, _) = listener.accept().await.unwrap();
+            let server = tokio::net::TcpStream::connect(&to).await.unwrap();
+            let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
+                (client.into_split(), server.into_split());
+            let slow = std::sync::Arc::clone(&slow);
+            tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
+            tokio::spawn(async move {
+                let mut buffer = [0; 4096];
+                while let Ok(read @ 1..) = from_client.read(&mut buffer).await {
+                    if first && slow.load(Ordering::Relaxed) {
+                        tokio::time::sleep(Duration::from_millis(300)).await;
+                    }
+                    to_server.write_all(&buffer[..read]).await.unwrap();
+                }
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_cancel_request_that_overtakes_its_statement_is_sent_again() {
+    let scratch = Scratch::new().await;
+    table(&scratch).await;
+    let server = support::options();
+    let address = format!("{}:{}", server.host.as_deref().unwrap(), server.port.unwrap_or(5432));
+    let slow = std::sync::Arc::default();
+    let port = proxy(address, std::sync::Arc::clone(&slow)).await;
+    let options = server.host("127.0.0.1").port(port).extra("options", format!("-c search_path={}", scratch.name));
+    let mut connection = support::connect_with(&options).await.unwrap();
+    connection.query(&[BEGIN], &Sql::raw(LOCK), &[], Box::new(Discard)).await.unwrap();
+
+    slow.store(true, std::sync::atomic::Ordering::Relaxed);
+    let sleep = connection.script("SELECT pg_sleep(30)");
+    assert!(poll_immediate(sleep).await.is_none());
+    let waited = wait_for_row(&scratch).await;
+    assert!(waited < Duration::from_secs(1), "{waited:?}");
+}

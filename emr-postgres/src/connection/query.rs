@@ -8,7 +8,7 @@ use futures_util::TryStreamExt;
 use tokio_postgres::types::BorrowToSql;
 use tokio_postgres::{Client, Column, RowStream};
 
-use super::session::{Prepared, Session};
+use super::session::{Prepared, Session, refusal};
 use crate::types::{Params, PgRow, Wire, natural};
 
 /// Rows that are read and thrown away after the sink failed, before the connection is given up instead.
@@ -38,15 +38,20 @@ impl Failure {
         Failure::Driver { error, running: false }
     }
 
-    /// The kept statement does not fit the tables of today, or is gone from the server. It has not run.
+    /// A value was refused here, by the types that the server gave when the statement was prepared.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Failure::Driver { error, .. } if refusal(error).is_some())
+    }
+
+    /// The kept statement may not fit the tables of today, or is gone from the server. It has not run.
     pub(super) fn is_stale(&self) -> bool {
         let Failure::Driver { error, running: false } = self else { return false };
-        let Some(server) = error.as_db_error() else { return false };
+        let Some(server) = error.as_db_error() else { return self.is_refusal() };
         match server.code().code() {
             // The server's words for it are in its own language; the name of its function is not.
             "0A000" => server.routine() == Some("RevalidateCachedQuery"),
-            // The statement is gone; a column has another type now.
-            "26000" | "42804" | "42883" => true,
+            // The statement is gone; a column has another type now; a parameter is no text of the old type.
+            "26000" | "42804" | "42883" | "22P02" | "22P03" | "22007" => true,
             _ => false,
         }
     }
@@ -91,10 +96,16 @@ impl Session {
             return Err(self.fail(failure, sql, params));
         }
         self.statements.remove(&sql.key());
-        if self.in_transaction() {
+        if !self.may_repeat(&failure) {
             return Err(self.fail(failure, sql, params));
         }
         Box::pin(self.new_statement(sql, params, sink)).await
+    }
+
+    /// Whether a stale statement may be prepared again and run: a server that was asked has aborted the
+    /// transaction.
+    pub(super) fn may_repeat(&self, stale: &Failure) -> bool {
+        !self.in_transaction() || stale.is_refusal()
     }
 
     /// Runs a statement that the connection does not know.

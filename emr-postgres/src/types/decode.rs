@@ -94,10 +94,10 @@ fn scalar_name(wire: Wire) -> &'static str {
 /// What a cell of this type is, in words.
 pub(super) fn found(ty: &Type) -> Cow<'static, str> {
     match ty.name().strip_prefix('_') {
-        Some(element) => format!("an array of {element}").into(),
+        Some(element) => format!("{element}[]").into(),
         None => match Wire::of(ty) {
-            Wire::Other => format!("a {} (cast it to text in the query)", ty.name()).into(),
-            _ => format!("a {}", ty.name()).into(),
+            Wire::Other => format!("{} (cast it to text in the query)", ty.name()).into(),
+            _ => ty.name().to_owned().into(),
         },
     }
 }
