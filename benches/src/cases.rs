@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
+use tokio::task::JoinHandle;
 
 use crate::contender::{Contender, Person, Result, Sum};
 use crate::ground::{Ground, USERS, person, user};
@@ -67,7 +68,7 @@ impl Case {
                 let ids: Vec<i64> = keys(ops).collect();
                 let expected = ids.iter().map(|id| user(*id)).collect::<Vec<_>>();
                 let clock = Clock::start();
-                let users = contender.get_by_pk(ids).await?;
+                let users = in_task(contender, |contender| async move { contender.get_by_pk(ids).await }).await??;
                 let turn = clock.stop();
                 same(&users, &expected)?;
                 Ok(turn)
@@ -79,10 +80,7 @@ impl Case {
                 let clock = Clock::start();
                 let tasks: Vec<_> = shares
                     .into_iter()
-                    .map(|ids| {
-                        let contender = Arc::clone(contender);
-                        tokio::spawn(async move { contender.get_by_pk(ids).await })
-                    })
+                    .map(|ids| in_task(contender, |contender| async move { contender.get_by_pk(ids).await }))
                     .collect();
                 let mut users = Vec::with_capacity(expected.len());
                 for task in tasks {
@@ -96,7 +94,7 @@ impl Case {
                 let mut users = Vec::new();
                 let clock = Clock::start();
                 for _ in 0..ops {
-                    users = contender.load().await?;
+                    users = in_task(contender, |contender| async move { contender.load().await }).await??;
                 }
                 let turn = clock.stop();
                 same(&users.iter().collect::<Sum>(), &(1..=USERS).map(user).collect::<Vec<_>>().iter().collect())?;
@@ -107,7 +105,7 @@ impl Case {
                 let people: Vec<Person> = (1..=ops).map(person).collect();
                 let expected = people.iter().collect::<Sum>();
                 let clock = Clock::start();
-                let ids = contender.insert_one(people).await?;
+                let ids = in_task(contender, |contender| async move { contender.insert_one(people).await }).await??;
                 let turn = clock.stop();
                 same(&ids, &(1..=ops).collect())?;
                 same(&ground.people().await?, &expected)?;
@@ -119,7 +117,8 @@ impl Case {
                 let lists: Vec<Vec<Person>> = (0..ops).map(list).collect();
                 let expected = lists.iter().flatten().collect::<Sum>();
                 let clock = Clock::start();
-                let written = contender.insert_many(lists).await?;
+                let written =
+                    in_task(contender, |contender| async move { contender.insert_many(lists).await }).await??;
                 let turn = clock.stop();
                 same(&written, &u64::try_from(ops * rows)?)?;
                 same(&ground.people().await?, &expected)?;
@@ -136,7 +135,8 @@ impl Case {
                     renames.push((old, person.name.clone()));
                 }
                 let clock = Clock::start();
-                let written = contender.tx_update(renames).await?;
+                let written =
+                    in_task(contender, |contender| async move { contender.tx_update(renames).await }).await??;
                 let turn = clock.stop();
                 same(&written, &u64::try_from(ops)?)?;
                 same(&ground.people().await?, &people.iter().collect())?;
@@ -144,6 +144,14 @@ impl Case {
             }
         }
     }
+}
+
+/// Starts work in a task of its own, as a server would.
+fn in_task<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(
+    contender: &Arc<dyn Contender>,
+    work: impl FnOnce(Arc<dyn Contender>) -> F,
+) -> JoinHandle<Result<T>> {
+    tokio::spawn(work(Arc::clone(contender)))
 }
 
 /// Keys that jump about the table, the same for everybody.
