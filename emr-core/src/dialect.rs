@@ -146,7 +146,7 @@ pub trait Dialect: Send + Sync + 'static {
 
     /// The statement that keeps other transactions from locking the same table until this one ends, where
     /// beginning a transaction does not do that already. For migrations.
-    fn lock_table(&self, _table: &str) -> Option<String> {
+    fn lock_table(&self, _quoted_table: &str) -> Option<String> {
         None
     }
 

@@ -17,7 +17,7 @@ use crate::handle::{RepoHandle, RepoInner};
 use crate::insert::BulkInsert;
 use crate::lifecycle::Activity;
 use crate::observe::QueryEvent;
-use crate::options::Timeout;
+use crate::options::{RepoOptions, Timeout};
 use crate::pool::Pooled;
 use crate::row::RowSink;
 use crate::sinks::{Timed, unbox};
@@ -36,6 +36,17 @@ pub struct CallOptions {
     pub read_only: bool,
 }
 
+impl CallOptions {
+    /// What a repo with these settings goes by.
+    pub(crate) fn of(options: &RepoOptions) -> Self {
+        CallOptions {
+            timeout: options.effective_timeout(),
+            prefix: options.prefix.clone(),
+            read_only: options.read_only.unwrap_or(false),
+        }
+    }
+}
+
 /// Where statements run. [`Repo`](crate::Repo) is built on it; it is implemented by a handle, a transaction, a
 /// checkout, and by nothing else.
 pub trait Executor: Send + Sync + Sized {
@@ -46,12 +57,7 @@ pub trait Executor: Send + Sync + Sized {
     /// What calls go by.
     #[doc(hidden)]
     fn call_options(&self) -> CallOptions {
-        let options = &self.inner().0.options;
-        CallOptions {
-            timeout: options.effective_timeout(),
-            prefix: options.prefix.clone(),
-            read_only: options.read_only.unwrap_or(false),
-        }
+        CallOptions::of(&self.inner().0.options)
     }
 
     /// Waits for a connection.
@@ -83,6 +89,12 @@ pub trait Executor: Send + Sync + Sized {
     /// The transaction itself, for streams that outlive a call.
     #[doc(hidden)]
     fn as_tx(&self) -> Option<&Tx> {
+        None
+    }
+
+    /// The checkout itself, for streams that take its connection.
+    #[doc(hidden)]
+    fn as_checkout(&self) -> Option<&Checkout> {
         None
     }
 }
@@ -192,6 +204,10 @@ impl Executor for Tx {
         Inner(&self.core.repo)
     }
 
+    fn call_options(&self) -> CallOptions {
+        self.options.clone()
+    }
+
     async fn lease(&self, _role: Role) -> Result<Lease<'_>> {
         Ok(Lease { kind: Kind::Tx(self, self.lock().await?) })
     }
@@ -235,6 +251,10 @@ impl Executor for Checkout {
     fn is_pinned(&self) -> bool {
         true
     }
+
+    fn as_checkout(&self) -> Option<&Checkout> {
+        Some(self)
+    }
 }
 
 /// A repo whose calls go by other options. Made by [`Repo::with_timeout`](crate::Repo::with_timeout) and
@@ -264,8 +284,11 @@ impl<R: Executor> Executor for With<'_, R> {
         self.repo.lease(role)
     }
 
-    fn start(&self, options: TransactionOptions) -> impl Future<Output = Result<Tx>> + Send {
-        self.repo.start(options)
+    async fn start(&self, mut options: TransactionOptions) -> Result<Tx> {
+        if self.options.read_only && !self.is_transaction() {
+            options = options.read_only();
+        }
+        Ok(self.repo.start(options).await?.with_options(self.options.clone()))
     }
 
     fn is_transaction(&self) -> bool {
@@ -282,6 +305,10 @@ impl<R: Executor> Executor for With<'_, R> {
 
     fn as_tx(&self) -> Option<&Tx> {
         self.repo.as_tx()
+    }
+
+    fn as_checkout(&self) -> Option<&Checkout> {
+        self.repo.as_checkout()
     }
 }
 
@@ -340,6 +367,8 @@ pub(crate) struct Call {
     pub(crate) role: Role,
     pub(crate) table: Option<&'static str>,
     pub(crate) verb: &'static str,
+    /// The server itself refuses writes here.
+    pub(crate) enforced: bool,
 }
 
 /// What goes to the connection. It stays in the future of its call: boxing the larger variant, which is the
@@ -360,7 +389,7 @@ pub(crate) async fn run<'q, S: RowSink>(
 ) -> Result<(S, Done)> {
     let repo = executor.inner().0;
     let options = executor.call_options();
-    if options.read_only && call.role == Role::Write {
+    if options.read_only && call.role == Role::Write && !call.enforced {
         return Err(Error::invalid("the repo is read-only: its options say read_only").with_repo(repo.id()));
     }
     let span =

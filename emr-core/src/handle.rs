@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use crate::adapter::Adapter;
 use crate::capabilities::Capabilities;
 use crate::connection::{Connector, Role};
 use crate::dialect::Dialect;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ConnectFailure, Error, ErrorKind, Result};
+use crate::exec::{Executor, bounded};
 use crate::lifecycle::{Activity, Lifecycle};
 use crate::multi_repo::Definition;
 use crate::observe::Counters;
@@ -96,8 +97,9 @@ impl RepoHandle {
 
     /// Makes the first connection now.
     pub(crate) async fn connect(&self) -> Result<()> {
-        let _activity = self.inner.enter()?;
-        self.inner.connection(Role::Write).await.map(drop)
+        let lease =
+            bounded(self, self.call_options().timeout, &AtomicBool::new(false), self.lease(Role::Write)).await?;
+        lease.into_pooled().map(drop)
     }
 
     /// The id that the repo was started with.
@@ -173,7 +175,16 @@ impl RepoInner {
 
     /// The error for a call that no connection came free for.
     pub(crate) fn pool_timeout(&self, waited: Duration) -> Error {
-        let (in_use, _) = self.pools().map_or((0, 0), |pools| pools.counts());
+        let (open, idle) = self.pools().map_or((0, 0), |pools| pools.counts());
+        if open == 0 {
+            // Nobody holds a connection: the server has not given us one.
+            return Error::new(ErrorKind::ConnectFailed {
+                target: self.connector.target(),
+                reason: format!("no answer within the call's timeout of {waited:?}"),
+                cause: ConnectFailure::Timeout,
+            });
+        }
+        let in_use = open.saturating_sub(idle);
         let in_transactions = self.transactions.load(Ordering::Relaxed);
         Error::new(ErrorKind::PoolTimeout { waited, in_use, in_transactions })
     }
@@ -187,6 +198,9 @@ impl RepoInner {
     pub(crate) async fn connection(self: &Arc<Self>, role: Role) -> Result<Pooled> {
         let pools = {
             let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.lifecycle.is_cut() {
+                return Err(self.lifecycle.stopped_error());
+            }
             Arc::clone(pools.get_or_insert_with(|| {
                 if let Timeout::After(limit) = self.options.effective_connection_idle_timeout() {
                     sweeper::watch_connections(self, limit);

@@ -9,9 +9,11 @@ use chrono::{DateTime, Utc};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::Query;
+use crate::render;
 use crate::repo::Repo;
 use crate::row::Cells;
 use crate::schema::{ColumnDef, Generated, Schema, Syncable};
+use crate::sql::SqlBuilder;
 use crate::transaction::Tx;
 use crate::types::{Field, now};
 use crate::value::{SqlType, Value};
@@ -237,7 +239,11 @@ impl Migrator {
 /// Begins a transaction that no other migrator can be in at the same time.
 async fn begin_locked(repo: &impl Repo) -> Result<Tx> {
     let tx = repo.begin().await?;
-    if let Some(lock) = tx.core.repo.dialect().lock_table(TABLE) {
+    let repo = &tx.core.repo;
+    let (table, _) = SqlBuilder::build(repo.dialect(), repo.capabilities(), |out| {
+        render::table(out, Applied::schema(), tx.options.prefix.as_deref());
+    })?;
+    if let Some(lock) = repo.dialect().lock_table(table.text()) {
         tx.script(&lock).await?;
     }
     Ok(tx)

@@ -294,6 +294,17 @@ impl RepoOptions {
             Some((rest, query)) => (rest, Some(query)),
             None => (rest, None),
         };
+        let authority = rest.trim_start_matches('/').split('/').next().unwrap_or_default();
+        let after = &rest[rest.len() - rest.trim_start_matches('/').len()..];
+        if adapter.default_port().is_some()
+            && !authority.contains('@')
+            && (after.contains('@') || query.is_some_and(|query| query.contains('@')))
+        {
+            // Read on, a part of the password would become the host or the port, and be shown.
+            return Err(wrong(
+                "there is an `@` after the first `/` or `?`: in user and password write `/` as %2F and `?` as %3F, elsewhere `@` as %40".into(),
+            ));
+        }
         let mut options = if adapter.default_port().is_none() {
             let path = rest.strip_prefix("//").unwrap_or(rest);
             RepoOptions { database: Some(decode("database", path)?), ..RepoOptions::default() }

@@ -47,7 +47,21 @@ struct Shared {
 struct Manager {
     shared: Arc<Shared>,
     role: Role,
-    failed: watch::Sender<Option<Arc<Error>>>,
+}
+
+/// Hands the reason of a failed connect to whoever waits. bb8 calls it once it counts the connect no more, so
+/// that a waiter who tries again at once makes a new one.
+#[derive(Debug)]
+struct Failures(watch::Sender<Option<Arc<Error>>>);
+
+impl bb8::ErrorSink<Error> for Failures {
+    fn sink(&self, error: Error) {
+        self.0.send_replace(Some(Arc::new(error)));
+    }
+
+    fn boxed_clone(&self) -> Box<dyn bb8::ErrorSink<Error>> {
+        Box::new(Failures(self.0.clone()))
+    }
 }
 
 /// A connection and what the pool knows of it.
@@ -81,11 +95,7 @@ impl ManageConnection for Manager {
                 let runtime = Handle::current();
                 Ok(Slot { connection, generation, used: false, last_used: Instant::now(), runtime, shared })
             }
-            Err(error) => {
-                let shared = Arc::new(error.share());
-                self.failed.send_replace(Some(shared));
-                Err(error)
-            }
+            Err(error) => Err(error),
         }
     }
 
@@ -130,11 +140,12 @@ impl Pools {
         });
         let part = |size: u32, role: Role| {
             let (failed_in, failed) = watch::channel(None);
-            let manager = Manager { shared: Arc::clone(&shared), role, failed: failed_in };
+            let manager = Manager { shared: Arc::clone(&shared), role };
             let pool = bb8::Pool::builder()
                 .max_size(size)
                 .test_on_check_out(false)
                 .retry_connection(false)
+                .error_sink(Box::new(Failures(failed_in)))
                 .idle_timeout(None)
                 .max_lifetime(None)
                 .connection_timeout(Duration::MAX)
@@ -280,14 +291,20 @@ impl Drop for Pooled {
         let runtime = Handle::try_current().unwrap_or_else(|_| slot.runtime.clone());
         let recovering = Recovering::begin(&slot.shared);
         runtime.spawn(async move {
-            if let Err(error) = slot.connection.recover().await {
-                tracing::debug!(%error, "an abandoned connection was closed");
+            match timeout(RECOVERY, slot.connection.recover()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!(%error, "an abandoned connection was closed"),
+                // Its future is dropped, so it is not clean, and the pool closes it.
+                Err(_) => tracing::debug!("an abandoned connection did not come back in time"),
             }
             drop(slot);
             drop(recovering);
         });
     }
 }
+
+/// The longest wait for a connection that is being brought back; its server may be gone.
+const RECOVERY: Duration = Duration::from_secs(15);
 
 /// Counts a recovery, to its end or to the end of the runtime.
 struct Recovering(Arc<Shared>);

@@ -70,8 +70,10 @@ pub(crate) fn watch_repo(repo: &Arc<RepoInner>, limit: Duration) {
 
 /// Closes the repo's connections that nobody has used for `limit`.
 pub(crate) fn watch_connections(repo: &Arc<RepoInner>, limit: Duration) {
-    let at = Instant::now() + limit;
-    add(Due { at, repo: Arc::downgrade(repo), what: What::Connections(limit) });
+    // A limit beyond the end of time never comes.
+    if let Some(at) = Instant::now().checked_add(limit) {
+        add(Due { at, repo: Arc::downgrade(repo), what: What::Connections(limit) });
+    }
 }
 
 fn add(due: Due) {

@@ -2,17 +2,18 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex as SyncMutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex as SyncMutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
 use crate::capabilities::{Capabilities, IsolationLevel};
 use crate::checkout::CheckoutCore;
 use crate::connection::{Begin, Connection, Control, CursorId};
 use crate::error::{Error, Result, TransactionFault};
-use crate::exec::{Executor, bounded};
+use crate::exec::{CallOptions, Executor, bounded};
 use crate::handle::RepoInner;
 use crate::lifecycle::Activity;
 use crate::pool::Pooled;
@@ -87,6 +88,7 @@ pub struct Tx {
     id: u64,
     depth: u32,
     finished: AtomicBool,
+    pub(crate) options: CallOptions,
 }
 
 /// One transaction of the database, with all its nested ones.
@@ -97,6 +99,8 @@ pub(crate) struct TxCore {
     next_id: AtomicU64,
     status: AtomicU8,
     flat: bool,
+    pub(crate) read_only: bool,
+    expiry: OnceLock<AbortHandle>,
     pub(crate) deadline: Option<Instant>,
     connection: Mutex<TxConnection>,
 }
@@ -149,6 +153,8 @@ impl Tx {
             next_id: AtomicU64::new(1),
             status: AtomicU8::new(OPEN),
             flat: options.flat,
+            read_only: options.begin.read_only,
+            expiry: OnceLock::new(),
             deadline: options.timeout.and_then(|limit| Instant::now().checked_add(limit)),
             connection: Mutex::new(TxConnection {
                 home: Some(home),
@@ -160,9 +166,17 @@ impl Tx {
         });
         core.repo.opened(&core);
         if let Some(deadline) = core.deadline {
-            tokio::spawn(expire(Arc::downgrade(&core), deadline));
+            let task = tokio::spawn(expire(Arc::downgrade(&core), deadline));
+            let _ = core.expiry.set(task.abort_handle());
         }
-        Tx { core, id: 0, depth: 0, finished: AtomicBool::new(false) }
+        let options = CallOptions::of(&core.repo.options);
+        Tx { core, id: 0, depth: 0, finished: AtomicBool::new(false), options }
+    }
+
+    /// The same transaction, whose calls go by these options.
+    pub(crate) fn with_options(mut self, options: CallOptions) -> Self {
+        self.options = options;
+        self
     }
 
     /// How deep it is nested: 0 for the outermost.
@@ -184,7 +198,13 @@ impl Tx {
             connection.pending.push(Control::Savepoint(depth));
         }
         self.core.levels().push(id);
-        Ok(Tx { core: Arc::clone(&self.core), id, depth, finished: AtomicBool::new(false) })
+        Ok(Tx {
+            core: Arc::clone(&self.core),
+            id,
+            depth,
+            finished: AtomicBool::new(false),
+            options: self.options.clone(),
+        })
     }
 
     /// Waits for the connection, and checks that this transaction may use it.
@@ -332,6 +352,10 @@ impl TxCore {
 
 impl Drop for TxCore {
     fn drop(&mut self) {
+        if let Some(expiry) = self.expiry.get() {
+            expiry.abort();
+        }
+        self.connection.get_mut().give_back();
         self.repo.closed(self);
     }
 }
@@ -378,6 +402,10 @@ impl TxConnection {
 
     /// A statement came back.
     pub(crate) fn after(&mut self, core: &TxCore, error: Option<&Error>) {
+        if core.status.load(Ordering::Acquire) != OPEN {
+            // It ended while the statement ran: by its time, by the repo's stop, by its outer one.
+            return self.give_back();
+        }
         let Some(error) = error else { return };
         match self.pooled().and_then(Pooled::connection) {
             Ok(connection) if connection.is_closed() => self.lose(core),
@@ -452,6 +480,9 @@ impl TxConnection {
     async fn control(&mut self, core: &TxCore, controls: &[Control]) -> Result<()> {
         if controls.is_empty() {
             return Ok(());
+        }
+        if !matches!(controls.first(), Some(Control::Begin(_))) && !self.pooled()?.connection()?.in_transaction() {
+            return Err(Error::transaction(TransactionFault::Lost).with_repo(core.repo.id()));
         }
         // If this future is dropped, the Tx that it came from is dropped with it and gives the connection up.
         let result = async {

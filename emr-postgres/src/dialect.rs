@@ -21,10 +21,9 @@ impl Dialect for PostgresDialect {
         capabilities((OLDEST, 0, 0))
     }
 
-    fn lock_table(&self, table: &str) -> Option<String> {
+    fn lock_table(&self, quoted_table: &str) -> Option<String> {
         // Readers go on; another migrator, or a VACUUM, waits until the transaction ends.
-        let quoted = table.replace('"', "\"\"");
-        Some(format!("LOCK TABLE \"{quoted}\" IN SHARE UPDATE EXCLUSIVE MODE"))
+        Some(format!("LOCK TABLE {quoted_table} IN SHARE UPDATE EXCLUSIVE MODE"))
     }
 
     fn placeholder(&self, out: &mut SqlBuilder<'_>, n: usize) {

@@ -5,6 +5,7 @@ mod harness;
 mod calls;
 mod constraints;
 mod faults;
+mod promises;
 mod reads;
 mod schemas;
 mod streams;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
         ("calls", calls::cases),
         ("constraints", constraints::cases),
         ("faults", faults::cases),
+        ("promises", promises::cases),
         ("reads", reads::cases),
         ("streams", streams::cases),
         ("transactions", transactions::cases),

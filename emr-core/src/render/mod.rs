@@ -18,7 +18,7 @@ use crate::sql::SqlBuilder;
 const ALIAS: &str = "t0";
 
 /// Writes the table's name with its prefix.
-fn table(out: &mut SqlBuilder<'_>, schema: &Schema, prefix: Option<&str>) {
+pub(crate) fn table(out: &mut SqlBuilder<'_>, schema: &Schema, prefix: Option<&str>) {
     if let Some(prefix) = prefix.or(schema.prefix) {
         if !out.capabilities().prefixes {
             return out.unsupported("table prefixes");

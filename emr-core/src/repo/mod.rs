@@ -2,6 +2,7 @@
 
 mod raw;
 mod read;
+mod statements;
 mod stream;
 mod write;
 
@@ -124,7 +125,8 @@ pub trait Repo: Executor {
     /// The rows of a query one after the other, fetched in batches: memory stays bounded however slowly they
     /// are taken, and dropping the stream early costs the next user of the connection nothing.
     ///
-    /// The stream holds a connection until it ends or is dropped. The timeout bounds each batch. On engines
+    /// The stream holds a connection until it ends or is dropped; on a checkout that is the checkout's own, which
+    /// is given up if the stream is dropped half way. The timeout bounds each batch. On engines
     /// whose cursors need a transaction it runs in one of its own.
     fn stream<T: Syncable>(&self, query: impl IntoQuery<T>) -> impl Stream<Item = Result<T>> + Send + Unpin + '_ {
         stream::stream(self, query.into_query())

@@ -7,11 +7,13 @@ use crate::connection::Role;
 use crate::error::{Error, Result, TransactionFault};
 use crate::exec::{Call, Executor, Job, bounded, run};
 use crate::render;
+use crate::repo::statements::Statements;
 use crate::result::QueryResult;
 use crate::row::{Discard, RowSink};
 use crate::schema::{Schema, Syncable};
 use crate::sinks::Named;
 use crate::sql::{Params, Sql, SqlBuilder};
+use crate::transaction::TransactionOptions;
 use crate::types::ToParam;
 
 pub(super) async fn query(executor: &impl Executor, sql: &str, params: &[&dyn ToParam]) -> Result<QueryResult> {
@@ -34,24 +36,26 @@ async fn raw<S: RowSink>(
     sink: impl Fn() -> S + Send + Sync,
 ) -> Result<(S, Done)> {
     refuse_control(sql)?;
-    let role = executor.inner().0.connector.role_of(sql);
+    let repo = executor.inner().0;
+    let enforced = repo.options.read_only.unwrap_or(false) || executor.as_tx().is_some_and(|tx| tx.core.read_only);
     let statement = Sql::raw(sql);
-    let call = Call { role, table: None, verb: "query" };
+    let call = Call { role: repo.connector.role_of(sql), table: None, verb: "query", enforced };
     let make = |_: &'static crate::Capabilities| {
         let params: Params<'_> = params.iter().map(|param| param.to_param()).collect();
         Ok(Job::Statement(statement.clone(), params))
     };
+    if executor.call_options().read_only && !enforced && call.role == Role::Write && !executor.is_transaction() {
+        // Only the server can tell whether raw SQL writes.
+        let tx = executor.start(TransactionOptions::new().read_only()).await?;
+        let result = run(&tx, Call { enforced: true, ..call }, make, sink).await?;
+        tx.commit().await?;
+        return Ok(result);
+    }
     run(executor, call, make, sink).await
 }
 
 pub(super) async fn script(executor: &impl Executor, sql: &str) -> Result<()> {
-    for statement in sql.split(';') {
-        refuse_control(statement)?;
-    }
-    unchecked_script(executor, sql).await
-}
-
-async fn unchecked_script(executor: &impl Executor, sql: &str) -> Result<()> {
+    refuse_control(sql)?;
     let options = executor.call_options();
     if options.read_only {
         return Err(Error::invalid("the repo is read-only: its options say read_only"));
@@ -88,7 +92,7 @@ async fn ddl(
 ) -> Result<()> {
     let options = executor.call_options();
     let dialect = executor.inner().0.dialect();
-    let call = Call { role: Role::Write, table: Some(schema.table), verb };
+    let call = Call { role: Role::Write, table: Some(schema.table), verb, enforced: false };
     let make = |capabilities: &'static crate::Capabilities| {
         let (sql, params) = SqlBuilder::build(dialect, capabilities, |out| render(out, options.prefix.as_deref()))?;
         // Run once: not worth a place among the prepared statements.
@@ -101,51 +105,16 @@ async fn ddl(
 /// Transactions are EMR's business: a BEGIN that it does not know of would leave the connection in an unknown
 /// state.
 fn refuse_control(sql: &str) -> Result<()> {
-    const CONTROL: [&str; 10] =
-        ["BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE", "SAVE", "PREPARE TRANSACTION"];
-    let text = skip_comments(sql);
-    let keyword_end = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());
-    let keyword = &text[..keyword_end];
-    if CONTROL.iter().any(|control| control.eq_ignore_ascii_case(keyword)) {
-        return Err(Error::transaction(TransactionFault::RawControl));
-    }
-    Ok(())
-}
-
-/// The text from its first word on.
-pub(crate) fn skip_comments(sql: &str) -> &str {
-    let mut rest = sql.trim_start();
-    loop {
-        let after = if let Some(line) = rest.strip_prefix("--") {
-            line.split_once('\n').map_or("", |(_, after)| after)
-        } else if let Some(block) = rest.strip_prefix("/*") {
-            skip_block(block)
-        } else if let Some(after) = rest.strip_prefix([';', '(']) {
-            after
-        } else {
-            return rest;
-        };
-        rest = after.trim_start();
-    }
-}
-
-/// What follows a block comment, which may hold others.
-fn skip_block(mut rest: &str) -> &str {
-    let mut depth = 1;
-    while depth > 0 {
-        match (rest.find("*/"), rest.find("/*")) {
-            (Some(close), Some(open)) if open < close => {
-                depth += 1;
-                rest = &rest[open + 2..];
-            }
-            (Some(close), _) => {
-                depth -= 1;
-                rest = &rest[close + 2..];
-            }
-            (None, _) => return "",
+    const CONTROL: [&str; 9] = ["BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE", "SAVE"];
+    for statement in Statements::of(sql) {
+        let [first, second] = statement;
+        let controls = CONTROL.iter().any(|control| control.eq_ignore_ascii_case(first))
+            || (first.eq_ignore_ascii_case("PREPARE") && second.eq_ignore_ascii_case("TRANSACTION"));
+        if controls {
+            return Err(Error::transaction(TransactionFault::RawControl));
         }
     }
-    rest
+    Ok(())
 }
 
 #[cfg(test)]
@@ -162,10 +131,39 @@ mod tests {
             "savepoint x",
             "START TRANSACTION",
             ";end",
+            "select 1; /* ; */ commit",
+            "-- a; b\nCOMMIT",
+            "select ';'; rollback",
+            "select $x$ ; $x$; rollback",
+            "prepare transaction 'x'",
+            "create table t (n int); commit",
+            "create trigger t after insert on a begin select 1; end; commit",
         ] {
             assert!(refuse_control(sql).is_err(), "{sql}");
         }
-        for sql in ["select 1", "beginning", "-- begin", "insert into t values ('begin')", "", "endpoint()"] {
+    }
+
+    #[test]
+    fn other_sql_passes_whatever_words_are_in_it() {
+        for sql in [
+            "select 1",
+            "beginning",
+            "-- begin",
+            "",
+            "endpoint()",
+            "insert into t values ('a; commit')",
+            "insert into t values ('it''s; commit')",
+            "select \"; commit\" from t",
+            "select `; commit`",
+            "create trigger t after insert on a begin update b set n = 1; delete from c; end; select 1",
+            "create trigger t after insert on a begin select case when 1 then 2 end; end",
+            "create function f() returns int language plpgsql as $$ begin return 1; end $$",
+            "create function f() returns int as 'begin; end' language sql",
+            "create function f() returns int begin atomic select 1; end",
+            "prepare p as select 1",
+            "select 1 /* unended ; commit",
+            "select 'unended ; commit",
+        ] {
             assert!(refuse_control(sql).is_ok(), "{sql}");
         }
     }

@@ -14,7 +14,7 @@ use crate::value::Value;
 /// Locking reads need the connection that writes.
 fn read<T: Syncable>(verb: &'static str, lock: Option<Lock>) -> Call {
     let role = if lock.is_some() { Role::Write } else { Role::Read };
-    Call { role, table: Some(T::schema().table), verb }
+    Call { role, table: Some(T::schema().table), verb, enforced: false }
 }
 
 /// A lock outside a transaction is gone before the caller could use it.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_core::Stream;
 use futures_util::{StreamExt, stream};
 
+use crate::checkout::CheckoutCore;
 use crate::connection::{Begin, Connection, Control, CursorId, Role};
 use crate::error::{Error, Result};
 use crate::exec::{Executor, Lease, bounded};
@@ -41,14 +42,22 @@ struct Open<T> {
 enum Home {
     /// The stream's own. Dropped half way, the connection is not clean and the pool recovers it.
     Own(Pooled, #[allow(dead_code)] Activity),
-    /// A transaction's or checkout's, leased for each batch.
-    Shared(Option<Arc<TxCore>>),
+    /// A checkout's, taken out until the stream ends.
+    Checkout(Option<Pooled>, Arc<CheckoutCore>),
+    /// A transaction's, leased for each batch.
+    Shared(Arc<TxCore>),
 }
 
 impl<T> Drop for Open<T> {
     fn drop(&mut self) {
-        if let (Some(cursor), Home::Shared(Some(tx))) = (self.cursor, &self.home) {
-            tx.orphan(cursor);
+        match (self.cursor, &mut self.home) {
+            (Some(cursor), Home::Shared(tx)) => tx.orphan(cursor),
+            (_, Home::Checkout(pooled, checkout)) => match pooled.take() {
+                Some(pooled) if pooled.is_clean() => checkout.put(pooled),
+                // The pool recovers it, and nobody can wait for that here.
+                _ => checkout.lose(),
+            },
+            _ => {}
         }
     }
 }
@@ -88,6 +97,20 @@ async fn open<T: Syncable, E: Executor>(executor: &E, query: &Query<T>) -> Resul
     let options = executor.call_options();
     let has_connection = AtomicBool::new(false);
     let work = async {
+        if let Some(checkout) = executor.as_checkout() {
+            let mut open =
+                Open { rows: VecDeque::new(), cursor: None, home: Home::Checkout(None, Arc::clone(&checkout.core)) };
+            let pooled = checkout.core.take().await?;
+            let Home::Checkout(slot, _) = &mut open.home else { return Err(Error::invalid("no checkout")) };
+            let connection = slot.insert(pooled).connection()?;
+            let (sql, params) = SqlBuilder::build(repo.dialect(), repo.capabilities(), |out| {
+                render::select(out, query.body(), options.prefix.as_deref());
+            })?;
+            let begin = [Control::Begin(Begin::default())];
+            let controls = if repo.capabilities().cursor_needs_transaction { &begin[..] } else { &[] };
+            open.cursor = Some(connection.open_cursor(controls, &sql, &params).await?);
+            return Ok(open);
+        }
         let mut lease = executor.lease(if query.body().lock.is_some() { Role::Write } else { Role::Read }).await?;
         has_connection.store(true, Ordering::Relaxed);
         let capabilities = repo.capabilities();
@@ -103,11 +126,12 @@ async fn open<T: Syncable, E: Executor>(executor: &E, query: &Query<T>) -> Resul
         let opened = connection.open_cursor(&controls, &sql, &params).await;
         ticket.end(opened.as_ref().err());
         let cursor = Some(opened?);
-        let home = if executor.is_pinned() {
-            Home::Shared(executor.as_tx().map(|tx| Arc::clone(&tx.core)))
-        } else {
-            let (pooled, activity) = Lease::into_pooled(lease)?;
-            Home::Own(pooled, activity)
+        let home = match executor.as_tx() {
+            Some(tx) => Home::Shared(Arc::clone(&tx.core)),
+            None => {
+                let (pooled, activity) = Lease::into_pooled(lease)?;
+                Home::Own(pooled, activity)
+            }
         };
         Ok(Open { rows: VecDeque::new(), cursor, home })
     };
@@ -124,7 +148,10 @@ async fn refill<T: Syncable, E: Executor>(executor: &E, open: &mut Open<T>) -> R
     let home = &mut open.home;
     let work = async {
         match home {
-            Home::Own(pooled, _) => fetch(pooled.connection()?, cursor, buffer, commit).await,
+            Home::Own(pooled, _) | Home::Checkout(Some(pooled), _) => {
+                fetch(pooled.connection()?, cursor, buffer, commit).await
+            }
+            Home::Checkout(None, _) => Err(Error::connection_lost("the checkout lost its connection")),
             Home::Shared(_) => {
                 let mut lease = executor.lease(Role::Read).await?;
                 let mut ticket = lease.ticket().await?;

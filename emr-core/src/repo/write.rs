@@ -18,7 +18,7 @@ use crate::value::Value;
 use crate::{Returning, TransactionOptions};
 
 fn write<T: Syncable>(verb: &'static str) -> Call {
-    Call { role: Role::Write, table: Some(T::schema().table), verb }
+    Call { role: Role::Write, table: Some(T::schema().table), verb, enforced: false }
 }
 
 fn stale<T: Syncable>(action: &'static str) -> Error {

@@ -204,8 +204,10 @@ pub(super) async fn execute_unnamed(
     if columns.is_none() && sink.wants_columns() {
         // The driver shows the columns of such a statement with its rows only, and there are none.
         let naturals: Vec<_> = params.iter().map(natural).collect();
-        let described = client.prepare_typed(sql.text(), &naturals).await?;
-        if let Err(error) = sink.columns(&describe(described.columns())) {
+        // The statement has run: what fails now, behind a pooler, must not look as if it had not.
+        if let Ok(described) = client.prepare_typed(sql.text(), &naturals).await
+            && let Err(error) = sink.columns(&describe(described.columns()))
+        {
             return Err(Failure::Sink { error, drained: true });
         }
     }

@@ -108,7 +108,7 @@ async fn a_number_too_large_for_its_field(db: &Db) {
     db.repo.insert(Thing { id: 1, value: 1 << 31 }).await.unwrap();
     let found = match db.backend {
         Backend::Sqlite => "i64 2147483648",
-        Backend::Postgres => "a int8",
+        Backend::Postgres => "int8",
     };
     let errors = [
         db.repo.fetch::<Small>(1).await.unwrap_err(),
@@ -129,7 +129,7 @@ async fn a_text_where_a_number_is_wanted(db: &Db) {
     db.repo.query("insert into things values (1, 'many')", &[]).await.unwrap();
     let found = match db.backend {
         Backend::Sqlite => "text \"many\"",
-        Backend::Postgres => "a text",
+        Backend::Postgres => "text",
     };
     assert_eq!(decode(&db.repo.fetch::<Thing>(1).await.unwrap_err()), ["things", "value", "i64", found]);
     if db.backend == Backend::Postgres {
@@ -149,7 +149,7 @@ async fn a_number_where_a_text_is_wanted(db: &Db) {
     db.repo.insert(Thing { id: 1, value: 5 }).await.unwrap();
     let found = match db.backend {
         Backend::Sqlite => "i64 5",
-        Backend::Postgres => "a int8",
+        Backend::Postgres => "int8",
     };
     assert_eq!(decode(&db.repo.fetch::<Text>(1).await.unwrap_err()), ["things", "value", "text", found]);
     if db.backend == Backend::Postgres {
