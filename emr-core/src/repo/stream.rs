@@ -126,12 +126,11 @@ async fn open<T: Syncable, E: Executor>(executor: &E, query: &Query<T>) -> Resul
         let opened = connection.open_cursor(&controls, &sql, &params).await;
         ticket.end(opened.as_ref().err());
         let cursor = Some(opened?);
-        let home = match executor.as_tx() {
-            Some(tx) => Home::Shared(Arc::clone(&tx.core)),
-            None => {
-                let (pooled, activity) = Lease::into_pooled(lease)?;
-                Home::Own(pooled, activity)
-            }
+        let home = if let Some(tx) = executor.as_tx() {
+            Home::Shared(Arc::clone(&tx.core))
+        } else {
+            let (pooled, activity) = Lease::into_pooled(lease)?;
+            Home::Own(pooled, activity)
         };
         Ok(Open { rows: VecDeque::new(), cursor, home })
     };
