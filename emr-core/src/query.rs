@@ -281,7 +281,8 @@ impl<T: Syncable> Update<T> {
 
     /// Also `column = expression`.
     pub fn set_expr<F: Field>(self, column: Column<T, F>, value: impl IntoExpr<F::Scalar>) -> Self {
-        self.assign(column.index(), value.into_expr().node)
+        let node = value.into_expr().node.in_context(Some((T::schema(), column.index())));
+        self.assign(column.index(), node)
     }
 
     /// Also `column = column + by`.
