@@ -3,21 +3,23 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures_core::Stream;
 use futures_util::{StreamExt, stream};
+use tracing::Instrument;
 
 use crate::connection::{Begin, Connection, Control, CursorId, Role};
 use crate::error::{Error, Result};
-use crate::exec::{Executor, Lease, bounded};
+use crate::exec::{Call, Executor, Lease, bounded};
 use crate::lifecycle::Activity;
+use crate::observe::{Outcome, Watch};
 use crate::pool::Pooled;
 use crate::query::Query;
 use crate::render;
-use crate::row::RowSink;
 use crate::schema::Syncable;
-use crate::sinks::{Batch, unbox};
-use crate::sql::SqlBuilder;
+use crate::sinks::{Batch, Timed, unbox};
+use crate::sql::{Sql, SqlBuilder};
 use crate::transaction::TxCore;
 
 /// How many rows are fetched at a time.
@@ -34,6 +36,7 @@ enum State<T> {
 struct Open<T> {
     rows: VecDeque<T>,
     cursor: Option<CursorId>,
+    sql: Sql,
     home: Home,
 }
 
@@ -86,21 +89,27 @@ async fn open<T: Syncable, E: Executor>(executor: &E, query: &Query<T>) -> Resul
     }
     let repo = executor.inner().0;
     let options = executor.call_options();
+    let role = if query.body().lock.is_some() { Role::Write } else { Role::Read };
+    let call = Call { role, table: Some(T::schema().table), verb: "stream" };
+    let watch = Watch::begin(repo, call);
     let has_connection = AtomicBool::new(false);
+    let mut queue = None;
+    let mut statement = None;
     let work = async {
-        let mut lease = executor.lease(if query.body().lock.is_some() { Role::Write } else { Role::Read }).await?;
+        let mut lease = executor.lease(role).await?;
         has_connection.store(true, Ordering::Relaxed);
+        queue = watch.elapsed();
         let capabilities = repo.capabilities();
-        let (sql, params) = SqlBuilder::build(repo.dialect(), capabilities, |out| {
+        let (sql, params) = statement.insert(SqlBuilder::build(repo.dialect(), capabilities, |out| {
             render::select(out, query.body(), options.prefix.as_deref());
-        })?;
+        })?);
         let own = !executor.is_transaction();
         let mut ticket = lease.ticket().await?;
         let (connection, mut controls) = ticket.parts()?;
         if own && capabilities.cursor_needs_transaction {
             controls.push(Control::Begin(Begin::default()));
         }
-        let opened = connection.open_cursor(&controls, &sql, &params).await;
+        let opened = connection.open_cursor(&controls, sql, params).await;
         ticket.end(opened.as_ref().err());
         let cursor = Some(opened?);
         let home = if executor.is_pinned() {
@@ -109,17 +118,28 @@ async fn open<T: Syncable, E: Executor>(executor: &E, query: &Query<T>) -> Resul
             let (pooled, activity) = Lease::into_pooled(lease)?;
             Home::Own(pooled, activity)
         };
-        Ok(Open { rows: VecDeque::new(), cursor, home })
+        Ok(Open { rows: VecDeque::new(), cursor, sql: sql.clone(), home })
     };
-    bounded(executor, options.timeout, &has_connection, work).await
+    let result = bounded(executor, options.timeout, &has_connection, work).instrument(watch.span()).await;
+    let (sql, params) = statement.as_ref().map_or((None, &[][..]), |(sql, params)| (Some(sql), &params[..]));
+    let text = sql.map_or("", Sql::text);
+    let rows = result.as_ref().map(|_| 0);
+    let decode = Duration::ZERO;
+    watch.end(repo, call, &Outcome { text, statement: sql, params, queue, decode, result: rows });
+    result
 }
 
 async fn refill<T: Syncable, E: Executor>(executor: &E, open: &mut Open<T>) -> Result<()> {
     let Some(cursor) = open.cursor else { return Ok(()) };
     let options = executor.call_options();
-    let needs_transaction = executor.inner().0.capabilities().cursor_needs_transaction;
+    let repo = executor.inner().0;
+    let needs_transaction = repo.capabilities().cursor_needs_transaction;
+    let call = Call { role: Role::Read, table: Some(T::schema().table), verb: "fetch" };
+    let watch = Watch::begin(repo, call);
     let has_connection = AtomicBool::new(true);
-    let buffer = std::mem::take(&mut open.rows);
+    let mut queue = Some(Duration::ZERO);
+    let spent = watch.is_observed().then_some(Duration::ZERO);
+    let buffer = Timed { sink: Batch { rows: std::mem::take(&mut open.rows) }, spent };
     let commit = needs_transaction && !executor.is_transaction();
     let home = &mut open.home;
     let work = async {
@@ -127,6 +147,7 @@ async fn refill<T: Syncable, E: Executor>(executor: &E, open: &mut Open<T>) -> R
             Home::Own(pooled, _) => fetch(pooled.connection()?, cursor, buffer, commit).await,
             Home::Shared(_) => {
                 let mut lease = executor.lease(Role::Read).await?;
+                queue = watch.elapsed();
                 let mut ticket = lease.ticket().await?;
                 let (connection, controls) = ticket.parts()?;
                 let result = match connection.control(&controls).await {
@@ -138,8 +159,13 @@ async fn refill<T: Syncable, E: Executor>(executor: &E, open: &mut Open<T>) -> R
             }
         }
     };
-    let (rows, end) = bounded(executor, options.timeout, &has_connection, work).await?;
-    open.rows = rows;
+    let result = bounded(executor, options.timeout, &has_connection, work).instrument(watch.span()).await;
+    let decode = result.as_ref().ok().and_then(|(batch, _)| batch.spent).unwrap_or_default();
+    let rows = result.as_ref().map(|(batch, _)| batch.sink.rows.len() as u64);
+    let text = open.sql.text();
+    watch.end(repo, call, &Outcome { text, statement: None, params: &[], queue, decode, result: rows });
+    let (batch, end) = result?;
+    open.rows = batch.sink.rows;
     if end {
         open.cursor = None;
     }
@@ -150,16 +176,15 @@ async fn refill<T: Syncable, E: Executor>(executor: &E, open: &mut Open<T>) -> R
 async fn fetch<T: Syncable>(
     connection: &mut dyn Connection,
     cursor: CursorId,
-    rows: VecDeque<T>,
+    batch: Timed<Batch<T>>,
     commit: bool,
-) -> Result<(VecDeque<T>, bool)> {
-    let sink: Box<dyn RowSink> = Box::new(Batch { rows });
-    let (sink, done) = connection.fetch(cursor, BATCH, sink).await?;
+) -> Result<(Timed<Batch<T>>, bool)> {
+    let (sink, done) = connection.fetch(cursor, BATCH, Box::new(batch)).await?;
     if done.end {
         connection.close_cursor(cursor).await?;
         if commit {
             connection.control(&[Control::Commit]).await?;
         }
     }
-    Ok((unbox::<Batch<T>>(sink)?.rows, done.end))
+    Ok((unbox::<Timed<Batch<T>>>(sink)?, done.end))
 }
