@@ -588,6 +588,35 @@ pub trait IntoExpr<T> {
     fn into_expr(self) -> Expr<T>;
 }
 
+/// What can be a condition: an expression that is true or false, a column of that type, a [`Fragment`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no condition",
+    label = "expected something that is true or false",
+    note = "compare it: for example with eq(…), gt(…) or is_null()"
+)]
+pub trait IntoCondition {
+    /// The condition.
+    fn into_condition(self) -> Expr<bool>;
+}
+
+impl IntoCondition for Expr<bool> {
+    fn into_condition(self) -> Expr<bool> {
+        self
+    }
+}
+
+impl IntoCondition for Fragment {
+    fn into_condition(self) -> Expr<bool> {
+        self.typed()
+    }
+}
+
+impl<S: Syncable, F: Field<Scalar = bool>> IntoCondition for Column<S, F> {
+    fn into_condition(self) -> Expr<bool> {
+        self.expr()
+    }
+}
+
 /// What can be an argument of a [`Fragment`]: a value, a column, an expression of any type.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of an SQL fragment",
