@@ -88,7 +88,7 @@ pub fn adapter_for_scheme(scheme: &str) -> Result<&'static dyn Adapter> {
 }
 
 fn missing(option: &str, name: &str) -> Error {
-    let mut compiled_in: Vec<_> = adapters().map(|adapter| adapter.name()).collect();
+    let mut compiled_in: Vec<_> = adapters().map(Adapter::name).collect();
     compiled_in.sort_unstable();
     let compiled_in = if compiled_in.is_empty() { "none is compiled in".to_owned() } else { compiled_in.join(", ") };
     match KNOWN.iter().find(|(known, schemes, _)| *known == name || schemes.contains(&name)) {

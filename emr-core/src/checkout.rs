@@ -47,6 +47,9 @@ impl Checkout {
 impl CheckoutCore {
     pub(crate) async fn lock(&self) -> Result<MutexGuard<'_, Held>> {
         let mut held = self.connection.lock().await;
+        if self.repo.lifecycle.is_cut() {
+            return Err(self.repo.lifecycle.stopped_error());
+        }
         if let Some(returned) = self.returned.lock().unwrap_or_else(PoisonError::into_inner).take() {
             *held = returned;
         }

@@ -23,8 +23,9 @@ pub trait Connection: Send {
     /// What the server can do. Read once, when the connection was made.
     fn capabilities(&self) -> &Arc<Capabilities>;
 
-    /// Runs one statement and pushes its rows into the sink, which comes back with the counts.
-    /// `controls` come first, in the same round trip where the driver can make sure that a failing
+    /// Runs one statement and pushes its rows into the sink, which comes back with the counts. A statement that
+    /// the adapter refuses before sending it (a value that does not fit) is refused after its controls were
+    /// carried out: the transaction counts on them. `controls` come first, in the same round trip where the driver can make sure that a failing
     /// control keeps the statement from running.
     async fn query(
         &mut self,

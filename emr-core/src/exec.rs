@@ -285,6 +285,9 @@ impl<R: Executor> Executor for With<'_, R> {
     }
 }
 
+/// The longest wait for the end of a statement that was cancelled.
+const SETTLE: Duration = Duration::from_secs(1);
+
 /// Bounds a call by its timeout, by the transaction's, and by the repo's end. `has_connection` tells which
 /// wait was too long; the call sets it when it has its connection.
 pub(crate) async fn bounded<R>(
@@ -309,15 +312,24 @@ pub(crate) async fn bounded<R>(
     };
     let result = match deadline {
         None => call.await,
-        Some(deadline) => match timeout_at(deadline, call).await {
-            Ok(result) => result,
-            Err(_) if own != Some(deadline) => Err(Error::transaction(TransactionFault::TimedOut)),
-            Err(_) => {
-                let after = deadline.duration_since(started);
+        Some(deadline) => {
+            if let Ok(result) = timeout_at(deadline, call).await {
+                result
+            } else {
                 let waited_for_server = has_connection.load(Ordering::Relaxed) || executor.is_pinned();
-                Err(if waited_for_server { Error::new(ErrorKind::Timeout { after }) } else { repo.pool_timeout(after) })
+                if waited_for_server && let Some(pools) = repo.pools() {
+                    // The statement is being cancelled. Who is told that it timed out may rely on its not
+                    // taking effect later.
+                    pools.settle(SETTLE).await;
+                }
+                let after = deadline.duration_since(started);
+                Err(match own == Some(deadline) {
+                    false => Error::transaction(TransactionFault::TimedOut),
+                    true if waited_for_server => Error::new(ErrorKind::Timeout { after }),
+                    true => repo.pool_timeout(after),
+                })
             }
-        },
+        }
     };
     result.map_err(|error| error.with_repo(repo.id()))
 }
@@ -330,7 +342,9 @@ pub(crate) struct Call {
     pub(crate) verb: &'static str,
 }
 
-/// What goes to the connection.
+/// What goes to the connection. It stays in the future of its call: boxing the larger variant, which is the
+/// common one, would cost each call an allocation.
+#[allow(clippy::large_enum_variant)]
 pub(crate) enum Job<'q> {
     Statement(Sql, Params<'q>),
     InsertMany(BulkInsert),

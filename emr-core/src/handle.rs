@@ -1,8 +1,9 @@
 //! A running repo.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::adapter::Adapter;
@@ -16,6 +17,7 @@ use crate::observe::Counters;
 use crate::options::{RepoOptions, Timeout};
 use crate::pool::{Pooled, Pools};
 use crate::sweeper;
+use crate::transaction::TxCore;
 
 /// A running repo: cheap to clone, usable from any task and thread.
 ///
@@ -36,6 +38,8 @@ pub(crate) struct RepoInner {
     pub(crate) counters: Counters,
     pub(crate) capabilities: Arc<OnceLock<&'static Capabilities>>,
     pub(crate) transactions: AtomicU32,
+    /// The open transactions, to roll them back when the repo is stopped over them.
+    open: Mutex<BTreeMap<usize, Weak<TxCore>>>,
     /// The definition whose registry holds the repo.
     definition: Option<&'static Definition>,
     pools: Mutex<Option<Arc<Pools>>>,
@@ -78,6 +82,7 @@ impl RepoHandle {
             counters,
             capabilities: Arc::new(OnceLock::new()),
             transactions: AtomicU32::new(0),
+            open: Mutex::new(BTreeMap::new()),
             definition,
             pools: Mutex::new(None),
             options: Box::new(options),
@@ -120,12 +125,16 @@ impl RepoHandle {
     }
 
     /// Stops the repo: new calls are refused at once, running ones may end within `drain`, then they are cut
-    /// off and their transactions rolled back. Stopping a stopped repo does nothing.
+    /// off and open transactions rolled back; streams and checkouts that are still held end with their next
+    /// call. Stopping a stopped repo does nothing.
     ///
     /// Returns how many calls, transactions and streams were cut off.
     pub async fn stop(&self, drain: Duration) -> u64 {
         self.inner.lifecycle.stop();
         let cut = self.inner.lifecycle.drain(drain).await;
+        if cut > 0 {
+            self.inner.cut_transactions();
+        }
         self.inner.close();
         cut
     }
@@ -195,6 +204,27 @@ impl RepoInner {
 
     pub(crate) fn pools(&self) -> Option<Arc<Pools>> {
         self.pools.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes an open transaction.
+    pub(crate) fn opened(&self, transaction: &Arc<TxCore>) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.insert(Arc::as_ptr(transaction).addr(), Arc::downgrade(transaction));
+        self.transactions.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Forgets a transaction.
+    pub(crate) fn closed(&self, transaction: &TxCore) {
+        self.transactions.fetch_sub(1, Ordering::Relaxed);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.remove(&std::ptr::from_ref(transaction).addr());
+    }
+
+    fn cut_transactions(&self) {
+        let open = std::mem::take(&mut *self.open.lock().unwrap_or_else(PoisonError::into_inner));
+        for transaction in open.into_values().filter_map(|transaction| transaction.upgrade()) {
+            transaction.cut();
+        }
     }
 
     /// Closes all connections of a stopped repo, and forgets it.

@@ -61,7 +61,7 @@ pub use repo::Repo;
 pub use result::{ColumnIndex, QueryResult};
 pub use row::{Cell, Cells, Discard, Mismatch, ResultColumn, Row, RowSink};
 pub use schema::{AssociationDef, AssociationKind, ColumnDef, Generated, Schema, Syncable, Through};
-pub use sql::{BindContext, Params, Sql, SqlBuilder};
+pub use sql::{BindContext, Effect, Params, Sql, SqlBuilder};
 pub use transaction::{TransactionOptions, Tx};
 pub use types::{Element, Field, FromValue, Json, NOT_JSON, Scalar, ToParam, now};
 pub use value::{SqlType, Value, array_of};

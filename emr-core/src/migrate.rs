@@ -159,7 +159,7 @@ impl Migrator {
                 continue;
             }
             migration.up.run(&tx).await?;
-            let applied = Applied { version: *version, name: migration.name.clone(), applied_at: now() };
+            let applied = Applied { version: *version, name: migration.name.clone(), at: now() };
             tx.insert(applied).await?;
             tx.commit().await?;
             done.push(*version);
@@ -203,8 +203,8 @@ impl Migrator {
         self.prepare(repo).await?;
         let mut all: BTreeMap<i64, MigrationStatus> = BTreeMap::new();
         for applied in repo.all(Query::<Applied>::new()).await? {
-            let Applied { version, name, applied_at } = applied;
-            all.insert(version, MigrationStatus { version, name, applied_at: Some(applied_at), known: false });
+            let Applied { version, name, at } = applied;
+            all.insert(version, MigrationStatus { version, name, applied_at: Some(at), known: false });
         }
         for (version, migration) in &self.migrations {
             let (version, name) = (*version, migration.name.clone());
@@ -229,7 +229,7 @@ impl Migrator {
         }
         match repo.create_table::<Applied>().await {
             Ok(()) => Ok(()),
-            Err(error) => repo.exists(&probe).await.map(drop).map_err(|_| error),
+            Err(error) => repo.exists(&probe).await.map(drop).map_err(|probe| error.with_source(probe)),
         }
     }
 }
@@ -272,7 +272,7 @@ const VERSION: crate::Column<Applied, i64> = crate::Column::new(0);
 struct Applied {
     version: i64,
     name: String,
-    applied_at: DateTime<Utc>,
+    at: DateTime<Utc>,
 }
 
 const fn column(name: &'static str, ty: SqlType) -> ColumnDef {
@@ -309,14 +309,14 @@ impl Syncable for Applied {
     }
 
     fn decode(cells: &mut Cells<'_>) -> Result<Self> {
-        Ok(Applied { version: cells.next()?, name: cells.next()?, applied_at: cells.next()? })
+        Ok(Applied { version: cells.next()?, name: cells.next()?, at: cells.next()? })
     }
 
     fn value(&self, column: usize) -> Value<'_> {
         match column {
             0 => Field::to_value(&self.version),
             1 => Field::to_value(&self.name),
-            _ => Field::to_value(&self.applied_at),
+            _ => Field::to_value(&self.at),
         }
     }
 

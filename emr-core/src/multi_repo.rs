@@ -152,7 +152,7 @@ impl Definition {
     /// Takes a stopped repo out, unless another one has its id by now.
     pub(crate) fn forget(&self, repo: &crate::handle::RepoInner) {
         let mut running = self.running();
-        if running.get(repo.id()).is_some_and(|handle| std::ptr::eq(&*handle.inner, repo)) {
+        if running.get(repo.id()).is_some_and(|handle| std::ptr::eq(Arc::as_ptr(&handle.inner), repo)) {
             running.remove(repo.id());
         }
     }

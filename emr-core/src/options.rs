@@ -680,6 +680,6 @@ impl fmt::Debug for RepoOptions {
             out.field("after_connect", &"***");
         }
         out.field("extra", &self.extra.keys().collect::<Vec<_>>());
-        out.finish()
+        out.finish_non_exhaustive()
     }
 }

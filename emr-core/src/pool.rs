@@ -39,6 +39,8 @@ struct Shared {
     generation: AtomicU64,
     connects: metrics::Counter,
     open: AtomicU32,
+    /// Connections that are being brought back from an abandoned statement.
+    recovering: watch::Sender<u32>,
 }
 
 /// Connects, and judges what comes back.
@@ -124,6 +126,7 @@ impl Pools {
             generation: AtomicU64::new(0),
             connects,
             open: AtomicU32::new(0),
+            recovering: watch::Sender::new(0),
         });
         let part = |size: u32, role: Role| {
             let (failed_in, failed) = watch::channel(None);
@@ -181,6 +184,12 @@ impl Pools {
         let idle = |part: &Part| part.pool.state().idle_connections;
         let idle = idle(&self.write) + self.read.as_ref().map_or(0, idle);
         (self.shared.open.load(Ordering::Relaxed), idle)
+    }
+
+    /// Waits until no abandoned statement runs at the server any more, at most this long.
+    pub(crate) async fn settle(&self, limit: Duration) {
+        let mut recovering = self.shared.recovering.subscribe();
+        let _ = timeout(limit, recovering.wait_for(|count| *count == 0)).await;
     }
 
     /// Closes idle connections now, and those in use when they come back.
@@ -264,15 +273,34 @@ impl Drop for Pooled {
     fn drop(&mut self) {
         let Some(mut slot) = self.slot.take() else { return };
         slot.last_used = Instant::now();
-        if slot.connection.is_clean() || slot.connection.is_closed() {
+        if slot.connection.is_clean() {
             return;
         }
         // If the runtime is gone this drops the slot at once; it is not clean, so the pool closes it.
         let runtime = Handle::try_current().unwrap_or_else(|_| slot.runtime.clone());
+        let recovering = Recovering::begin(&slot.shared);
         runtime.spawn(async move {
             if let Err(error) = slot.connection.recover().await {
                 tracing::debug!(%error, "an abandoned connection was closed");
             }
+            drop(slot);
+            drop(recovering);
         });
+    }
+}
+
+/// Counts a recovery, to its end or to the end of the runtime.
+struct Recovering(Arc<Shared>);
+
+impl Recovering {
+    fn begin(shared: &Arc<Shared>) -> Self {
+        shared.recovering.send_modify(|count| *count += 1);
+        Recovering(Arc::clone(shared))
+    }
+}
+
+impl Drop for Recovering {
+    fn drop(&mut self) {
+        self.0.recovering.send_modify(|count| *count -= 1);
     }
 }

@@ -161,7 +161,7 @@ impl fmt::Debug for QueryResult {
             .field("columns", &self.columns)
             .field("rows", &self.rows().collect::<Vec<_>>())
             .field("rows_affected", &self.affected)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

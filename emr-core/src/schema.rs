@@ -90,6 +90,7 @@ impl Schema {
 
 /// One column of a schema.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // a table of facts, not a state
 pub struct ColumnDef {
     /// Its name in the database.
     pub name: &'static str,

@@ -58,13 +58,11 @@ impl<T: Syncable> RowSink for Named<T> {
         let schema = T::schema();
         self.positions = Vec::with_capacity(schema.columns.len());
         for (n, wanted) in schema.columns.iter().enumerate() {
-            match columns.iter().position(|column| column.name == wanted.name) {
-                Some(at) => self.positions.push(at),
-                None => {
-                    let found = Mismatch::new(wanted.ty.name(), "no such column in the result");
-                    return Err(decode_error(schema, n, found));
-                }
-            }
+            let Some(at) = columns.iter().position(|column| column.name == wanted.name) else {
+                let found = Mismatch::new(wanted.ty.name(), "no such column in the result");
+                return Err(decode_error(schema, n, found));
+            };
+            self.positions.push(at);
         }
         Ok(())
     }

@@ -23,6 +23,22 @@ struct Statement {
     key: u128,
     contexts: Box<[BindContext]>,
     cacheable: bool,
+    effect: Effect,
+}
+
+/// What a statement may do, as far as EMR wrote it itself. An adapter that sends a statement along with the
+/// BEGIN before it must know what happens if that BEGIN fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Anything: raw SQL, and SQL with fragments in it.
+    Unknown,
+    /// It reads.
+    Read,
+    /// It writes; `returning` says whether it ends with a RETURNING clause.
+    Write {
+        /// Whether rows come back.
+        returning: bool,
+    },
 }
 
 /// The column that a parameter is compared with or written to.
@@ -37,12 +53,24 @@ impl Sql {
         let text = text.into();
         let mut hasher = new_hasher();
         hasher.write(text.as_bytes());
-        Sql(Arc::new(Statement { key: hasher.finish128().as_u128(), text, contexts: Box::default(), cacheable: true }))
+        Sql(Arc::new(Statement {
+            key: hasher.finish128().as_u128(),
+            text,
+            contexts: Box::default(),
+            cacheable: true,
+            effect: Effect::Unknown,
+        }))
     }
 
     /// The same text, never kept as a prepared statement: it will not come again.
     pub fn once(text: impl Into<Box<str>>) -> Self {
-        Sql(Arc::new(Statement { text: text.into(), key: 0, contexts: Box::default(), cacheable: false }))
+        Sql(Arc::new(Statement {
+            text: text.into(),
+            key: 0,
+            contexts: Box::default(),
+            cacheable: false,
+            effect: Effect::Unknown,
+        }))
     }
 
     /// The text.
@@ -53,6 +81,11 @@ impl Sql {
     /// Stands for the text: equal keys mean equal statements, within this process.
     pub fn key(&self) -> u128 {
         self.0.key
+    }
+
+    /// What it may do.
+    pub fn effect(&self) -> Effect {
+        self.0.effect
     }
 
     /// Whether it is worth keeping as a prepared statement.
@@ -109,6 +142,8 @@ pub struct SqlBuilder<'q> {
     out: Out,
     binds: Params<'q>,
     contexts: Vec<BindContext>,
+    effect: Effect,
+    has_fragment: bool,
     problem: Option<Error>,
 }
 
@@ -140,6 +175,8 @@ impl<'q> SqlBuilder<'q> {
             out: Out::Hash(new_hasher()),
             binds: Params::new(),
             contexts: Vec::new(),
+            effect: Effect::Unknown,
+            has_fragment: false,
             problem: None,
         };
         // Two engines may agree on every word of a statement and not on its marks, which the hash leaves out.
@@ -171,8 +208,13 @@ impl<'q> SqlBuilder<'q> {
             return Err(problem);
         }
         let Out::Text(text) = builder.out else { return Err(Error::invalid("the renderer lost its text")) };
-        let sql =
-            Sql(Arc::new(Statement { text: text.into(), key, contexts: builder.contexts.into(), cacheable: true }));
+        let sql = Sql(Arc::new(Statement {
+            text: text.into(),
+            key,
+            contexts: builder.contexts.into(),
+            cacheable: true,
+            effect: if builder.has_fragment { Effect::Unknown } else { builder.effect },
+        }));
         RENDERED.insert(key, sql.clone());
         Ok((sql, params))
     }
@@ -263,6 +305,16 @@ impl<'q> SqlBuilder<'q> {
             }
         }
         self
+    }
+
+    /// Says what the statement does; the outermost verb knows.
+    pub(crate) fn effect(&mut self, effect: Effect) {
+        self.effect = effect;
+    }
+
+    /// Notes that there is SQL in the statement whose effect nobody knows.
+    pub(crate) fn fragment(&mut self) {
+        self.has_fragment = true;
     }
 
     /// Notes that the query cannot be rendered. The first problem is what the call returns.

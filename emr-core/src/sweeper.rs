@@ -110,17 +110,13 @@ impl Queue {
 
 async fn sweep(queue: Arc<Queue>) {
     loop {
-        match queue.next_at() {
-            Some(at) => {
-                tokio::select! {
-                    () = sleep_until(at) => {}
-                    () = queue.earlier.notified() => continue,
-                }
-            }
-            None => {
-                queue.earlier.notified().await;
-                continue;
-            }
+        let Some(at) = queue.next_at() else {
+            queue.earlier.notified().await;
+            continue;
+        };
+        tokio::select! {
+            () = sleep_until(at) => {}
+            () = queue.earlier.notified() => continue,
         }
         let now = Instant::now();
         while let Some(due) = queue.pop_due(now) {

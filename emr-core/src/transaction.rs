@@ -12,6 +12,7 @@ use crate::capabilities::{Capabilities, IsolationLevel};
 use crate::checkout::CheckoutCore;
 use crate::connection::{Begin, Connection, Control, CursorId};
 use crate::error::{Error, Result, TransactionFault};
+use crate::exec::{Executor, bounded};
 use crate::handle::RepoInner;
 use crate::lifecycle::Activity;
 use crate::pool::Pooled;
@@ -107,7 +108,7 @@ pub(crate) struct TxConnection {
     orphans: Vec<CursorId>,
     /// A statement failed and the server refuses everything until a rollback.
     aborted: bool,
-    _activity: Option<Activity>,
+    activity: Option<Activity>,
 }
 
 /// Where the connection goes when the transaction ends.
@@ -142,7 +143,6 @@ impl Tx {
     }
 
     fn start(repo: Arc<RepoInner>, home: Home, activity: Option<Activity>, options: &TransactionOptions) -> Self {
-        repo.transactions.fetch_add(1, Ordering::Relaxed);
         let core = Arc::new(TxCore {
             repo,
             stack: SyncMutex::new(vec![0]),
@@ -155,9 +155,10 @@ impl Tx {
                 pending: vec![Control::Begin(options.begin.clone())],
                 orphans: Vec::new(),
                 aborted: false,
-                _activity: activity,
+                activity,
             }),
         });
+        core.repo.opened(&core);
         if let Some(deadline) = core.deadline {
             tokio::spawn(expire(Arc::downgrade(&core), deadline));
         }
@@ -233,8 +234,7 @@ impl Tx {
         } else {
             let controls = connection.end_controls(if aborted { Control::Rollback } else { Control::Commit });
             self.core.status.store(FINISHED, Ordering::Release);
-            connection.control(&self.core, &controls).await?;
-            connection.give_back();
+            self.finish(&mut connection, &controls).await?;
         }
         drop(connection);
         self.finished.store(true, Ordering::Relaxed);
@@ -264,13 +264,23 @@ impl Tx {
             }
             connection.undo(self.depth);
             let controls = std::mem::take(&mut connection.pending);
-            return connection.control(&self.core, &controls).await;
+            return self.within_timeout(connection.control(&self.core, &controls)).await;
         }
         self.core.status.store(FINISHED, Ordering::Release);
         let controls = connection.end_controls(Control::Rollback);
-        connection.control(&self.core, &controls).await?;
+        self.finish(&mut connection, &controls).await
+    }
+
+    /// Ends the outermost transaction and gives the connection back, in whatever state it is.
+    async fn finish(&self, connection: &mut TxConnection, controls: &[Control]) -> Result<()> {
+        let result = self.within_timeout(connection.control(&self.core, controls)).await;
         connection.give_back();
-        Ok(())
+        result
+    }
+
+    /// Bounds a call by the repo's timeout for one statement.
+    async fn within_timeout(&self, call: impl Future<Output = Result<()>>) -> Result<()> {
+        bounded(self, self.call_options().timeout, &AtomicBool::new(true), call).await
     }
 }
 
@@ -304,6 +314,14 @@ impl TxCore {
         self.stack.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Rolls the transaction back because its repo is stopped. A running statement is cut off by itself.
+    pub(crate) fn cut(&self) {
+        let _ = self.status.compare_exchange(OPEN, LOST, Ordering::AcqRel, Ordering::Acquire);
+        if let Ok(mut connection) = self.connection.try_lock() {
+            connection.give_back();
+        }
+    }
+
     /// Closes a cursor of a dropped stream before the next statement.
     pub(crate) fn orphan(&self, cursor: CursorId) {
         if let Ok(mut connection) = self.connection.try_lock() {
@@ -314,7 +332,7 @@ impl TxCore {
 
 impl Drop for TxCore {
     fn drop(&mut self) {
-        self.repo.transactions.fetch_sub(1, Ordering::Relaxed);
+        self.repo.closed(self);
     }
 }
 
@@ -333,7 +351,13 @@ impl TxConnection {
     /// The connection, and the controls to send before the next statement.
     pub(crate) fn parts(&mut self) -> Result<(&mut (dyn Connection + 'static), Vec<Control>)> {
         let pending = std::mem::take(&mut self.pending);
+        let begins = matches!(pending.first(), Some(Control::Begin(_)));
         let connection = self.pooled()?.connection()?;
+        if !begins && !connection.in_transaction() {
+            // The server has ended the transaction by itself, or never began it. What comes now would run on
+            // its own.
+            return Err(Error::transaction(TransactionFault::Lost));
+        }
         Ok((connection, pending))
     }
 
@@ -390,7 +414,7 @@ impl TxConnection {
             Some(Home::Pool(pooled)) => drop(pooled),
             None => {}
         }
-        self._activity = None;
+        drop(self.activity.take());
     }
 
     /// What ends the outermost transaction: nothing, if nothing was sent.

@@ -166,5 +166,6 @@ fn an_unknown_value_of_a_redacted_column_is_not_shown() {
 #[test]
 fn narrower_integers_are_widened() {
     assert_eq!(Level::from_value(Value::I16(-1)).unwrap(), Level::Low);
-    assert!(Tiny::from_value(Value::I32(0)).is_err());
+    assert_eq!(Tiny::from_value(Value::I64(0)).unwrap(), Tiny::from_value(Value::I16(0)).unwrap());
+    assert!(Tiny::from_value(Value::I32(40_000)).is_err());
 }

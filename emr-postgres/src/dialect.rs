@@ -21,6 +21,12 @@ impl Dialect for PostgresDialect {
         capabilities((OLDEST, 0, 0))
     }
 
+    fn lock_table(&self, table: &str) -> Option<String> {
+        // Readers go on; another migrator, or a VACUUM, waits until the transaction ends.
+        let quoted = table.replace('"', "\"\"");
+        Some(format!("LOCK TABLE \"{quoted}\" IN SHARE UPDATE EXCLUSIVE MODE"))
+    }
+
     fn placeholder(&self, out: &mut SqlBuilder<'_>, n: usize) {
         out.push("$").push_number(n as u64);
     }

@@ -131,7 +131,9 @@ pub(crate) fn connect_failed(target: &str, error: &tokio_postgres::Error) -> Err
     let kind = error.to_string();
     let cause = match error.source().and_then(|source| source.downcast_ref::<io::Error>()) {
         _ if kind.contains("TLS") => ConnectFailure::Tls,
-        _ if kind.contains("authentication") => ConnectFailure::Authentication,
+        _ if kind.contains("authentication") || innermost(error) == "password missing" => {
+            ConnectFailure::Authentication
+        }
         Some(io) if io.kind() == io::ErrorKind::TimedOut => ConnectFailure::Timeout,
         Some(io) if io.kind() == io::ErrorKind::PermissionDenied && kind.contains("connecting") => {
             ConnectFailure::Unavailable

@@ -18,7 +18,7 @@
 //! **Cancellation.** A call that is dropped sends a cancel request at once, from a task of its own, and ends
 //! the session: the server rolls back and frees its locks. The connection is never used again.
 //!
-//! **Settings** beside those of [`RepoOptions`](emr_core::RepoOptions): `options` (server settings as `-c
+//! **Settings** beside those of [`RepoOptions`]: `options` (server settings as `-c
 //! name=value`), `target_session_attrs` (`any`, `read-write`, `read-only`), `keepalives_idle` (seconds).
 
 mod admin;

@@ -247,3 +247,41 @@ async fn a_slice_inserts_its_own_rows() {
         assert_eq!(cell(&mut connection, sql, &[Value::I64(first), Value::I64(count)]).await, Value::I64(count));
     }
 }
+
+#[tokio::test]
+async fn a_column_that_has_become_another_type_is_never_written_by_the_old_one() {
+    let scratch = Scratch::new().await;
+    let mut connection = scratch.connect().await;
+    let make = |row: usize, column: usize| match column {
+        0 => Value::I64(row.try_into().unwrap()),
+        _ => Value::Text("7".into()),
+    };
+    for size in [3, 5_000] {
+        connection.script("DROP TABLE IF EXISTS list; CREATE TABLE list (id int8, host text)").await.unwrap();
+        let rows = bulk(&LIST, &[0, 2], size, false, make);
+        connection.insert_many(&[], &rows, None).await.unwrap();
+        // Eight bytes as before.
+        scratch.connect().await.script("TRUNCATE list; ALTER TABLE list ALTER id TYPE float8").await.unwrap();
+        connection.insert_many(&[], &rows, None).await.unwrap();
+        let largest = cell(&mut connection, "SELECT max(id) FROM list", &[]).await;
+        assert_eq!(largest, Value::F64(f64::from(u16::try_from(size).unwrap()) - 1.0));
+        // A type that takes no number at all.
+        scratch.connect().await.script("TRUNCATE list; ALTER TABLE list ALTER id TYPE uuid USING NULL").await.unwrap();
+        let error = connection.insert_many(&[], &rows, None).await.map(|_| ()).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Encode { expected, .. } if expected == "uuid"), "{error}");
+        // A type that travels as text.
+        scratch
+            .connect()
+            .await
+            .script("ALTER TABLE list ALTER id TYPE int8 USING 0, ALTER host TYPE inet USING NULL")
+            .await
+            .unwrap();
+        let rows = bulk(&LIST, &[0, 2], size, false, |row, column| match column {
+            0 => Value::I64(row.try_into().unwrap()),
+            _ => Value::Text("10.0.0.7".into()),
+        });
+        connection.insert_many(&[], &rows, None).await.unwrap();
+        let hosts = cell(&mut connection, "SELECT count(*) FROM list WHERE host = '10.0.0.7'", &[]).await;
+        assert_eq!(hosts, Value::I64(size.try_into().unwrap()));
+    }
+}

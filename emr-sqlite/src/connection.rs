@@ -113,10 +113,15 @@ impl Connection for SqliteConnection {
         params: &[Value<'_>],
         mut sink: Box<dyn RowSink>,
     ) -> Result<(Box<dyn RowSink>, Done)> {
-        let (controls, sql, params) = (controls.to_vec(), sql.clone(), owned(sql, params)?);
+        let params = owned(sql, params);
+        if controls.is_empty() && params.is_err() {
+            // Nothing to do on the thread.
+            params.as_ref().map(drop).map_err(Error::share)?;
+        }
+        let (controls, sql) = (controls.to_vec(), sql.clone());
         self.call(move |worker| {
             worker.control(&controls)?;
-            let done = statement::query(worker.db, &sql, &params, sink.as_mut())?;
+            let done = statement::query(worker.db, &sql, &params?, sink.as_mut())?;
             Ok((sink, done))
         })
         .await
@@ -175,11 +180,11 @@ impl Connection for SqliteConnection {
     }
 
     async fn open_cursor(&mut self, controls: &[Control], sql: &Sql, params: &[Value<'_>]) -> Result<CursorId> {
-        let (controls, sql, params) = (controls.to_vec(), sql.clone(), owned(sql, params)?);
+        let (controls, sql, params) = (controls.to_vec(), sql.clone(), owned(sql, params));
         let id = self
             .call(move |worker| {
                 worker.control(&controls)?;
-                worker.open_cursor(&sql, &params)
+                worker.open_cursor(&sql, &params?)
             })
             .await?;
         self.open_cursors += 1;

@@ -7,7 +7,7 @@ use emr::QueryLog;
 use emr::prelude::*;
 
 use crate::harness::{Backend, Db};
-use crate::schemas::*;
+use crate::schemas::{Permalink, Post, Reading, post, titles};
 use crate::transactions::slow_sql;
 
 db_cases![

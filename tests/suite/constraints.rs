@@ -4,7 +4,7 @@ use emr::prelude::*;
 use emr::{ConstraintKind, Violation};
 
 use crate::harness::{Backend, Db};
-use crate::schemas::*;
+use crate::schemas::{Permalink, Reading};
 
 db_cases![
     r27_unique_constraint,

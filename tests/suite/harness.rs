@@ -1,7 +1,6 @@
 //! Runs each case on every backend that can be reached, on a database of its own.
 
 use std::future::Future;
-use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -184,11 +183,12 @@ macro_rules! repo_cases {
     };
 }
 
-pub(crate) type BoxFuture<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+/// A module of cases: its name and its list.
+pub(crate) type Module = (&'static str, fn() -> Vec<Case>);
 
 /// Runs all cases on all backends. One that cannot be reached is reported as ignored, case by case, or fails
 /// where `EMR_REQUIRE` names it.
-pub(crate) fn main(modules: &[(&'static str, fn() -> Vec<Case>)]) -> ExitCode {
+pub(crate) fn main(modules: &[Module]) -> ExitCode {
     let arguments = Arguments::from_args();
     let required = std::env::var("EMR_REQUIRE").unwrap_or_default();
     let mut trials = Vec::new();

@@ -4,6 +4,7 @@
 mod harness;
 mod calls;
 mod constraints;
+mod faults;
 mod reads;
 mod schemas;
 mod streams;
@@ -17,6 +18,7 @@ fn main() -> ExitCode {
     harness::main(&[
         ("calls", calls::cases),
         ("constraints", constraints::cases),
+        ("faults", faults::cases),
         ("reads", reads::cases),
         ("streams", streams::cases),
         ("transactions", transactions::cases),

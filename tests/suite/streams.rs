@@ -6,7 +6,7 @@ use emr::prelude::*;
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::harness::{Backend, Db};
-use crate::schemas::*;
+use crate::schemas::Post;
 
 db_cases![
     a_stream_gives_all_rows_in_order,
@@ -130,17 +130,17 @@ async fn other_calls_go_on_beside_a_stream_of_a_transaction(db: &Db) {
 }
 
 async fn an_error_ends_a_stream(db: &Db) {
-    rows(db, 1_000).await;
-    db.repo
-        .script("ALTER TABLE posts ADD COLUMN note TEXT; UPDATE posts SET note = 'x' WHERE id <> 700")
-        .await
-        .unwrap();
     #[derive(Syncable, Debug)]
     #[emr(table = "posts")]
     struct Noted {
         id: i64,
         note: String,
     }
+    rows(db, 1_000).await;
+    db.repo
+        .script("ALTER TABLE posts ADD COLUMN note TEXT; UPDATE posts SET note = 'x' WHERE id <> 700")
+        .await
+        .unwrap();
     let mut stream = db.repo.stream(Noted::query().order_by(Noted::ID.asc()));
     let mut good = 0;
     let error = loop {

@@ -6,7 +6,7 @@ use emr::prelude::*;
 use emr::{IsolationLevel, TransactionFault};
 
 use crate::harness::{Backend, Db};
-use crate::schemas::*;
+use crate::schemas::{Permalink, Post, post, titles};
 
 db_cases![
     tr1_commit_keeps_and_error_rolls_back,
@@ -32,6 +32,8 @@ db_cases![
     transactions_are_isolated_from_others,
     concurrent_calls_on_one_transaction_wait,
     generic_code_runs_on_all_three,
+    a_write_sent_along_with_a_begin_that_failed_does_nothing,
+    the_first_statement_of_each_kind_may_fail,
 ];
 
 async fn table(db: &Db) {
@@ -427,11 +429,7 @@ async fn in_transaction_and_checked_out(db: &Db) {
 async fn checkout_pins_a_connection(db: &Db) {
     table(db).await;
     let checkout = db.repo.checkout().await.unwrap();
-    let session = match db.backend {
-        Backend::Sqlite => "create temporary table mine (n integer)",
-        Backend::Postgres => "create temporary table mine (n integer)",
-    };
-    checkout.query(session, &[]).await.unwrap();
+    checkout.query("create temporary table mine (n integer)", &[]).await.unwrap();
     for _ in 0..5 {
         checkout.query("insert into mine values (1)", &[]).await.unwrap();
     }
@@ -480,4 +478,49 @@ async fn generic_code_runs_on_all_three(db: &Db) {
     tx.commit().await.unwrap();
     let checkout = db.repo.checkout().await.unwrap();
     assert_eq!(add(&checkout, "c").await.unwrap(), 3);
+}
+
+/// The adapter sends the first write of a transaction along with its BEGIN, with a guard at its end. A server whose
+/// BEGIN fails cannot be had at will, so the guarded write is sent as if it had: without a transaction.
+async fn a_write_sent_along_with_a_begin_that_failed_does_nothing(db: &Db) {
+    table(db).await;
+    let row = post(&db.repo, "x").await;
+    if db.backend != Backend::Postgres {
+        // BEGIN and the statement are one job of the same thread there; see the adapter's own tests.
+        assert_eq!(db.repo.fetch::<Post>(row.id).await.unwrap(), row);
+        return;
+    }
+    let checkout = db.repo.checkout().await.unwrap();
+    let guarded = "update posts set title = 'written' returning id, current_setting('emr.transaction')::bool";
+    assert!(checkout.query(guarded, &[]).await.is_err(), "in a session that never had a transaction of ours");
+    let tx = checkout.begin().await.unwrap();
+    tx.update(row.change().set(Post::BODY, "y")).await.unwrap();
+    assert_eq!(tx.query(guarded, &[]).await.unwrap().len(), 1, "the guard lets writes of a transaction pass");
+    tx.rollback().await.unwrap();
+    assert!(checkout.query(guarded, &[]).await.is_err(), "in a session that had one");
+    assert_eq!(db.repo.fetch::<Post>(row.id).await.unwrap(), row);
+}
+
+async fn the_first_statement_of_each_kind_may_fail(db: &Db) {
+    db.repo.create_table::<Permalink>().await.unwrap();
+    let taken = Permalink { id: 1, url: "/a".into() };
+    db.repo.insert(taken.clone()).await.unwrap();
+    let other = db.repo.insert(Permalink { id: 2, url: "/b".into() }).await.unwrap();
+    for _ in 0..2 {
+        let insert = db.repo.transaction(async |tx| tx.insert(Permalink { id: 3, ..taken.clone() }).await).await;
+        assert!(insert.unwrap_err().is_unique_violation());
+        let update = db.repo.transaction(async |tx| tx.update(other.change().set(Permalink::URL, "/a")).await).await;
+        assert!(update.unwrap_err().is_unique_violation());
+        let nested = async |tx: &Tx| tx.transaction(async |inner| inner.insert(taken.clone()).await).await;
+        let caught = db.repo.transaction(async |tx| {
+            assert!(nested(tx).await.unwrap_err().is_unique_violation());
+            assert!(nested(tx).await.unwrap_err().is_unique_violation());
+            tx.count(Permalink::query()).await
+        });
+        assert_eq!(caught.await.unwrap(), 2);
+        let stale = Permalink { id: 9, url: "/x".into() };
+        let delete = db.repo.transaction(async |tx| tx.delete(&stale).await).await;
+        assert!(delete.unwrap_err().is_stale());
+    }
+    assert_eq!(db.repo.all(Permalink::query().order_by(Permalink::ID.asc())).await.unwrap(), [taken, other]);
 }

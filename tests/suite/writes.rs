@@ -2,7 +2,7 @@
 
 use emr::prelude::*;
 
-use crate::schemas::*;
+use crate::schemas::{Permalink, Post, post, titles};
 
 repo_cases![
     r10_insert_update_and_delete,

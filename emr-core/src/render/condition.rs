@@ -242,6 +242,7 @@ fn escape_wildcards<'t>(pattern: &'t str, wildcards: &[char]) -> Cow<'t, str> {
 }
 
 fn fragment<'q>(out: &mut SqlBuilder<'q>, parts: &'q [FragmentPart], scope: Scope) {
+    out.fragment();
     for part in parts {
         match part {
             FragmentPart::Sql(text) if text.is_empty() => out.fail(Error::invalid(

@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::expr::{Nulls, Order};
 use crate::query::{Lock, SelectBody};
 use crate::schema::Schema;
-use crate::sql::SqlBuilder;
+use crate::sql::{Effect, SqlBuilder};
 use crate::value::Value;
 
 use super::condition::{Scope, collate, value, where_clause};
@@ -16,6 +16,7 @@ const QUALIFIED: Scope = Scope { qualified: true };
 
 /// `SELECT all columns FROM …`, with all that the query says.
 pub fn select<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, default_prefix: Option<&str>) {
+    out.effect(Effect::Read);
     if query.distinct && query.lock.is_some() {
         out.fail(Error::invalid("distinct rows cannot be locked: leave out distinct or the lock"));
     }
@@ -54,6 +55,7 @@ pub fn get<'q>(
     key: &'q [Value<'static>],
     lock: Option<Lock>,
 ) {
+    out.effect(Effect::Read);
     out.push("SELECT ");
     all_columns(out, schema, Some(ALIAS));
     out.push(" FROM ");
@@ -67,6 +69,7 @@ pub fn get<'q>(
 
 /// `SELECT count(*)` of the rows of a query; of a subquery where limit, offset or distinct narrow them.
 pub fn count<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, default_prefix: Option<&str>) {
+    out.effect(Effect::Read);
     refuse_lock(out, query, "count");
     let count = out.dialect().count();
     out.push("SELECT ").push(count);
@@ -82,6 +85,7 @@ pub fn count<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, default_prefix
 
 /// `SELECT 1 … LIMIT 1`.
 pub fn exists<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, default_prefix: Option<&str>) {
+    out.effect(Effect::Read);
     refuse_lock(out, query, "exists");
     let one = Slice { limit: Some(query.limit.map_or(1, |limit| limit.min(1))), offset: query.offset };
     if query.distinct && query.offset.is_some() {

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::expr::{FragmentPart, Node};
 use crate::query::{Assignment, SelectBody};
 use crate::schema::{Generated, Schema};
-use crate::sql::SqlBuilder;
+use crate::sql::{Effect, SqlBuilder};
 use crate::value::Value;
 
 use super::condition::{Scope, value, where_clause};
@@ -71,6 +71,7 @@ pub fn update_by_key<'q>(
     key: &[Value<'q>],
     returning: bool,
 ) {
+    out.effect(Effect::Write { returning: returning && out.capabilities().update_returning == Returning::Clause });
     if changes.is_empty() {
         return out.fail(Error::invalid(format!("an update of {} without changes", schema.table)));
     }
@@ -105,6 +106,7 @@ pub fn delete_by_key<'q>(
     prefix: Option<&str>,
     key: impl IntoIterator<Item = Value<'q>>,
 ) {
+    out.effect(Effect::Write { returning: false });
     out.push("DELETE FROM ");
     table(out, schema, prefix);
     out.push(" WHERE ");
@@ -118,6 +120,7 @@ pub fn update_all<'q>(
     assignments: &'q [Assignment],
     default_prefix: Option<&str>,
 ) {
+    out.effect(Effect::Write { returning: false });
     if assignments.is_empty() {
         return out.fail(Error::invalid("an update without assignments"));
     }
@@ -156,6 +159,7 @@ pub fn update_all<'q>(
 
 /// Deletes all rows of a query.
 pub fn delete_all<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, default_prefix: Option<&str>) {
+    out.effect(Effect::Write { returning: false });
     check_bulk(out, query, "delete");
     let prefix = query.prefix.as_deref().or(default_prefix);
     out.push("DELETE ");
@@ -217,6 +221,7 @@ fn insert_into<'q>(
     rows: impl FnOnce(&mut SqlBuilder<'q>),
 ) {
     let returning = if returning { out.capabilities().insert_returning } else { Returning::No };
+    out.effect(Effect::Write { returning: returning == Returning::Clause });
     let identity = sets_identity(out, schema, columns);
     if returning == Returning::OutputInto {
         declare_output(out, schema);

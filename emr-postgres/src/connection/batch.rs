@@ -41,10 +41,14 @@ impl Session {
         for ((mut step, prepared), result) in steps.into_iter().zip(prepared).zip(results) {
             outcomes.push(match (prepared, result) {
                 (Err(error), _) => Err(error),
-                (Ok((_, true)), Err(failure)) if failure.is_stale() && !self.in_transaction() => {
+                (Ok((_, true)), Err(failure)) if failure.is_stale() => {
                     self.statements.remove(&step.sql.key());
-                    let again = self.statement(&step.sql, &step.params, &mut *step.sink).await;
-                    again.map(|done| (step.sink, done))
+                    if self.may_repeat(&failure) {
+                        let again = self.statement(&step.sql, &step.params, &mut *step.sink).await;
+                        again.map(|done| (step.sink, done))
+                    } else {
+                        self.outcome(step, Err(failure))
+                    }
                 }
                 (Ok(_), result) => self.outcome(step, result.map(Option::unwrap_or_default)),
             });
@@ -67,30 +71,26 @@ impl Session {
     async fn prepare_all(&mut self, wanted: Vec<(Sql, usize)>) -> Result<Vec<Result<(Arc<Prepared>, bool)>>> {
         let kept: Vec<_> = wanted.iter().map(|(sql, _)| self.kept(sql)).collect();
         let client = self.client()?;
-        let made = join_all(wanted.iter().zip(&kept).map(|((sql, _), kept)| async move {
+        let made = join_all(wanted.iter().zip(kept).map(|((sql, _), kept)| async move {
             match kept {
-                Some(_) => None,
-                None => Some(client.prepare(sql.text()).await),
+                Some(kept) => Ok((kept, true)),
+                None => client.prepare(sql.text()).await.map(|made| (Arc::new(Prepared::new(made)), false)),
             }
         }))
         .await;
         let mut all = Vec::with_capacity(wanted.len());
-        for (((sql, params), kept), made) in wanted.iter().zip(kept).zip(made) {
-            let prepared = match (kept, made) {
-                (Some(kept), _) => Ok((kept, true)),
-                (None, Some(Ok(statement))) => {
-                    let prepared = Arc::new(Prepared::new(statement));
-                    self.keep(sql, &prepared);
-                    Ok((prepared, false))
+        for ((sql, params), made) in wanted.iter().zip(made) {
+            let prepared = match made {
+                Ok((prepared, was_kept)) => {
+                    if !was_kept {
+                        self.keep(sql, &prepared);
+                    }
+                    check_count(&prepared, *params).map(|()| (prepared, was_kept))
                 }
-                (None, Some(Err(error))) => Err(self.fail(Failure::before(error), sql, &[])),
-                // Not reached: what was not kept was prepared.
-                (None, None) => continue,
-            };
-            let prepared = match prepared {
-                Ok((prepared, was_kept)) => check_count(&prepared, *params).map(|()| (prepared, was_kept)),
-                Err(error) if self.in_transaction() => return Err(error),
-                Err(error) => Err(error),
+                Err(error) => match self.fail(Failure::before(error), sql, &[]) {
+                    error if self.in_transaction() => return Err(error),
+                    error => Err(error),
+                },
             };
             all.push(prepared);
         }

@@ -1,17 +1,18 @@
 //! COPY: the fastest road in, for many rows that need not come back.
 
 use std::pin::pin;
+use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use emr_core::{BulkInsert, Done, Result};
 use futures_util::SinkExt;
-use tokio_postgres::Column;
+use futures_util::future::try_join;
 use tokio_postgres::types::{IsNull, Type};
 
-use super::bulk::{column_names, table_name};
+use super::bulk::{column_names, refused_cell, table_name, types};
 use super::query::Failure;
 use super::session::{Prepared, Session, TransactionState};
-use crate::types::{Refused, encode};
+use crate::types::{Refused, encode, is_text_format};
 
 const CHUNK: usize = 64 * 1024;
 /// Encoded before COPY begins: a value that is refused in here leaves an open transaction whole.
@@ -19,30 +20,31 @@ const AHEAD: usize = 8 * 1024 * 1024;
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 
 impl Session {
-    pub(super) async fn copy(&mut self, rows: &BulkInsert, table: &Prepared) -> Result<Done> {
-        let sql = self.made(|out| {
+    /// `None` if a column has become a type whose binary form only the server knows.
+    pub(super) async fn copy(&mut self, rows: &BulkInsert) -> Result<Option<Done>> {
+        let describe = self.describe_sql(rows)?;
+        let copy = self.made(|out| {
             out.push("COPY ");
             table_name(out, rows);
             out.push(" (");
             column_names(out, rows);
             out.push(") FROM STDIN (FORMAT binary)");
         })?;
-        let (prepared, _) = self.prepared(&sql).await?;
-        let mut encoder = Encoder::new(rows, table.statement.columns());
-        let refused = |refused: &Refused| {
-            let cell = rows.cell(refused.row, rows.columns[refused.parameter]);
-            let (schema, column) = (rows.schema, &rows.schema.columns[rows.columns[refused.parameter]]);
-            let found = if column.redact { "a redacted value".to_owned() } else { cell.describe() };
-            emr_core::Error::new(emr_core::ErrorKind::Encode {
-                table: schema.table.to_owned(),
-                column: column.name.to_owned(),
-                expected: refused.expected.0.clone().into_owned(),
-                found,
-            })
+        // Described anew each time, in the trip that prepares the COPY: a column that has become another type
+        // of the same size would take the bytes of the old one without a word.
+        let client = self.client()?;
+        let (table, copy) = match try_join(client.prepare(describe.text()), client.prepare(copy.text())).await {
+            Ok((table, copy)) => (Arc::new(Prepared::new(table)), copy),
+            Err(error) => return Err(self.fail_cell(Failure::before(error), rows)),
         };
-        let mut chunks = encoder.chunks(AHEAD).map_err(|r| refused(&r))?;
+        self.keep(&describe, &table);
+        if types(&table).any(is_text_format) {
+            return Ok(None);
+        }
+        let mut encoder = Encoder::new(rows, types(&table).cloned().collect());
+        let mut chunks = encoder.chunks(AHEAD).map_err(|refused| refused_cell(rows, &refused))?;
         let copied = async {
-            let sink = self.client()?.copy_in::<_, Bytes>(&prepared.statement).await;
+            let sink = self.client()?.copy_in::<_, Bytes>(&copy).await;
             let mut sink = pin!(match sink {
                 Ok(sink) => sink,
                 Err(error) => return Ok(Err(error)),
@@ -57,12 +59,12 @@ impl Session {
                     return Ok(sink.as_mut().finish().await);
                 }
                 // A sink that is dropped tells the server to give up.
-                chunks = encoder.chunks(CHUNK).map_err(|r| refused(&r))?;
+                chunks = encoder.chunks(CHUNK).map_err(|refused| refused_cell(rows, &refused))?;
             }
         };
         match copied.await {
-            Ok(Ok(rows)) => Ok(Done { rows, ..Done::default() }),
-            Ok(Err(error)) => Err(self.fail_cell(Failure::from(error), &sql, rows)),
+            Ok(Ok(rows)) => Ok(Some(Done { rows, ..Done::default() })),
+            Ok(Err(error)) => Err(self.fail_cell(Failure::from(error), rows)),
             Err(error) => {
                 if self.transaction == TransactionState::Open {
                     self.transaction = TransactionState::Aborted;
@@ -83,12 +85,11 @@ struct Encoder<'r> {
 }
 
 impl<'r> Encoder<'r> {
-    fn new(rows: &'r BulkInsert, columns: &[Column]) -> Self {
+    fn new(rows: &'r BulkInsert, types: Vec<Type>) -> Self {
         let mut buffer = BytesMut::with_capacity(CHUNK + CHUNK / 8);
         buffer.put_slice(SIGNATURE);
         // No flags, no header extension.
         buffer.put_u64(0);
-        let types = columns.iter().map(|column| column.type_().clone()).collect();
         Encoder { rows, types, next: 0, buffer, ended: false }
     }
 

@@ -8,7 +8,7 @@ use futures_util::TryStreamExt;
 use tokio_postgres::types::BorrowToSql;
 use tokio_postgres::{Client, Column, RowStream};
 
-use super::session::{Prepared, Session};
+use super::session::{Prepared, Session, refusal};
 use crate::types::{Params, PgRow, Wire, natural};
 
 /// Rows that are read and thrown away after the sink failed, before the connection is given up instead.
@@ -38,15 +38,20 @@ impl Failure {
         Failure::Driver { error, running: false }
     }
 
-    /// The kept statement does not fit the tables of today, or is gone from the server. It has not run.
+    /// A value was refused here, by the types that the server gave when the statement was prepared.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Failure::Driver { error, .. } if refusal(error).is_some())
+    }
+
+    /// The kept statement may not fit the tables of today, or is gone from the server. It has not run.
     pub(super) fn is_stale(&self) -> bool {
         let Failure::Driver { error, running: false } = self else { return false };
-        let Some(server) = error.as_db_error() else { return false };
+        let Some(server) = error.as_db_error() else { return self.is_refusal() };
         match server.code().code() {
             // The server's words for it are in its own language; the name of its function is not.
             "0A000" => server.routine() == Some("RevalidateCachedQuery"),
-            // The statement is gone; a column has another type now.
-            "26000" | "42804" | "42883" => true,
+            // The statement is gone; a column has another type now; a parameter is no text of the old type.
+            "26000" | "42804" | "42883" | "22P02" | "22P03" | "22007" => true,
             _ => false,
         }
     }
@@ -66,38 +71,52 @@ impl Session {
         params: &[Value<'_>],
         sink: &mut dyn RowSink,
     ) -> Result<Done> {
-        // The driver ends every message with a Sync: a statement sent along with a BEGIN that fails would
-        // run in autocommit.
-        self.control(controls).await?;
+        if !controls.is_empty() {
+            if let Some(done) = Box::pin(self.pipelined(controls, sql, params, sink)).await? {
+                return Ok(done);
+            }
+            Box::pin(self.control(controls)).await?;
+        }
         self.statement(sql, params, sink).await
     }
 
     /// Runs a statement, and once more if it was prepared for tables that have changed since.
+    ///
+    /// What is not done on every call is boxed: the future of a call stays small.
     pub(super) async fn statement(&mut self, sql: &Sql, params: &[Value<'_>], sink: &mut dyn RowSink) -> Result<Done> {
-        if self.prepare == PrepareMode::Unnamed {
-            return self.unnamed(sql, params, sink).await;
-        }
-        let (prepared, kept) = self.prepared(sql).await?;
+        let Some(prepared) = self.kept(sql) else {
+            return Box::pin(self.new_statement(sql, params, sink)).await;
+        };
         check_count(&prepared, params.len())?;
         let failure = match execute(self.client()?, &prepared, Params::new(params), sink).await {
             Ok(done) => return Ok(done),
             Err(failure) => failure,
         };
-        if !(kept && failure.is_stale()) {
+        if !failure.is_stale() {
             return Err(self.fail(failure, sql, params));
         }
         self.statements.remove(&sql.key());
-        if self.in_transaction() {
+        if !self.may_repeat(&failure) {
             return Err(self.fail(failure, sql, params));
         }
-        let (prepared, _) = self.prepared(sql).await?;
-        check_count(&prepared, params.len())?;
-        let result = execute(self.client()?, &prepared, Params::new(params), sink).await;
-        result.map_err(|failure| self.fail(failure, sql, params))
+        Box::pin(self.new_statement(sql, params, sink)).await
     }
 
-    async fn unnamed(&mut self, sql: &Sql, params: &[Value<'_>], sink: &mut dyn RowSink) -> Result<Done> {
-        let result = execute_unnamed(self.client()?, sql, params, sink).await;
+    /// Whether a stale statement may be prepared again and run: a server that was asked has aborted the
+    /// transaction.
+    pub(super) fn may_repeat(&self, stale: &Failure) -> bool {
+        !self.in_transaction() || stale.is_refusal()
+    }
+
+    /// Runs a statement that the connection does not know.
+    async fn new_statement(&mut self, sql: &Sql, params: &[Value<'_>], sink: &mut dyn RowSink) -> Result<Done> {
+        let result = if self.prepare == PrepareMode::Unnamed {
+            execute_unnamed(self.client()?, sql, params, sink).await
+        } else {
+            let (prepared, _) = self.prepared(sql).await?;
+            check_count(&prepared, params.len())?;
+            execute(self.client()?, &prepared, Params::new(params), sink).await
+        };
         result.map_err(|failure| self.fail(failure, sql, params))
     }
 
@@ -142,12 +161,12 @@ where
     if sink.wants_columns()
         && let Err(error) = sink.columns(&describe(prepared.statement.columns()))
     {
-        return Err(drain(stream, error).await);
+        return Err(Box::pin(drain(stream, error)).await);
     }
     while let Some(row) = stream.try_next().await? {
         let taken = sink.row(&PgRow::new(&row, &prepared.columns));
         if let Err(error) = taken {
-            return Err(drain(stream, error).await);
+            return Err(Box::pin(drain(stream, error)).await);
         }
     }
     finish(&stream)
@@ -172,13 +191,13 @@ pub(super) async fn execute_unnamed(
             && sink.wants_columns()
             && let Err(error) = sink.columns(&describe(row.columns()))
         {
-            return Err(drain(stream, error).await);
+            return Err(Box::pin(drain(stream, error)).await);
         }
         let columns =
             columns.get_or_insert_with(|| row.columns().iter().map(|column| Wire::of(column.type_())).collect());
         let taken = sink.row(&PgRow::new(&row, columns));
         if let Err(error) = taken {
-            return Err(drain(stream, error).await);
+            return Err(Box::pin(drain(stream, error)).await);
         }
     }
     let done = finish(&stream)?;

@@ -40,15 +40,20 @@ impl<'r> PgRow<'r> {
     }
 
     /// The bytes of a cell that is there and not NULL.
-    #[inline]
+    #[allow(clippy::inline_always)] // once per cell: a call costs as much as the work
+    #[inline(always)]
     fn cell(&self, at: usize) -> Option<(Wire, &'r [u8])> {
         let wire = *self.columns.get(at)?;
-        let raw: Raw<'r> = self.row.try_get(at).ok()?;
-        Some((wire, raw.0?))
+        match self.row.try_get(at) {
+            Ok(Raw(Some(raw))) => Some((wire, raw)),
+            // Not an error: every type is accepted, and the position was checked.
+            Ok(Raw(None)) | Err(_) => None,
+        }
     }
 
     /// Reads a cell by `read`, which gives `None` for a type that it does not read.
-    #[inline]
+    #[allow(clippy::inline_always)] // as above
+    #[inline(always)]
     fn read<T>(&self, at: usize, expected: &'static str, read: impl FnOnce(Wire, &'r [u8]) -> Option<T>) -> Cell<T> {
         let Some((wire, raw)) = self.cell(at) else { return Ok(None) };
         match read(wire, raw) {
@@ -89,10 +94,10 @@ fn scalar_name(wire: Wire) -> &'static str {
 /// What a cell of this type is, in words.
 pub(super) fn found(ty: &Type) -> Cow<'static, str> {
     match ty.name().strip_prefix('_') {
-        Some(element) => format!("an array of {element}").into(),
+        Some(element) => format!("{element}[]").into(),
         None => match Wire::of(ty) {
-            Wire::Other => format!("a {} (cast it to text in the query)", ty.name()).into(),
-            _ => format!("a {}", ty.name()).into(),
+            Wire::Other => format!("{} (cast it to text in the query)", ty.name()).into(),
+            _ => ty.name().to_owned().into(),
         },
     }
 }

@@ -1,6 +1,8 @@
 //! What the tests share: the server, a schema of their own, and a sink that keeps everything.
 #![allow(dead_code, unreachable_pub)] // each test file uses a part
 
+pub mod cluster;
+
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,0 +1,184 @@
+//! What is measured: the work of each case, and how its result is checked.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+use tokio::task::JoinHandle;
+
+use crate::contender::{Contender, Person, Result, Sum};
+use crate::ground::{Ground, USERS, person, user};
+
+/// Tasks that share the pool in `get_by_pk_16`.
+const TASKS: usize = 16;
+/// People who are renamed in turn.
+const RENAMED: i64 = 1_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Case {
+    IdleRepos,
+    GetByPk,
+    GetByPk16,
+    Load,
+    InsertOne,
+    InsertMany(i64),
+    TxUpdate,
+}
+
+/// What one contender's turn took.
+#[derive(Clone, Copy)]
+pub(crate) struct Turn {
+    pub(crate) wall: Duration,
+    /// Of all threads of this process; the server's is not in it.
+    pub(crate) cpu: Duration,
+}
+
+impl Case {
+    /// The idle repos come first: they are weighed by the memory of a process that has done nothing else.
+    pub(crate) const ALL: [Case; 9] = [
+        Case::IdleRepos,
+        Case::GetByPk,
+        Case::GetByPk16,
+        Case::Load,
+        Case::InsertOne,
+        Case::InsertMany(100),
+        Case::InsertMany(1_000),
+        Case::InsertMany(10_000),
+        Case::TxUpdate,
+    ];
+
+    pub(crate) fn name(self) -> String {
+        match self {
+            Case::IdleRepos => "idle_repos_10k".to_owned(),
+            Case::GetByPk => "get_by_pk".to_owned(),
+            Case::GetByPk16 => "get_by_pk_16".to_owned(),
+            Case::Load => "load_10k".to_owned(),
+            Case::InsertOne => "insert_one".to_owned(),
+            Case::InsertMany(rows) => format!("insert_many_{rows}"),
+            Case::TxUpdate => "tx_update".to_owned(),
+        }
+    }
+
+    /// Gives the contender its turn: `ops` operations, on tables in the same state as for everybody else.
+    /// What it returns, and what it left in the tables, is checked after the clock was stopped.
+    pub(crate) async fn turn(self, contender: &Arc<dyn Contender>, ground: &mut dyn Ground, ops: i64) -> Result<Turn> {
+        match self {
+            Case::IdleRepos => Err("it has no turns".into()),
+            Case::GetByPk => {
+                let ids: Vec<i64> = keys(ops).collect();
+                let expected = ids.iter().map(|id| user(*id)).collect::<Vec<_>>();
+                let clock = Clock::start();
+                let users = in_task(contender, |contender| async move { contender.get_by_pk(ids).await }).await??;
+                let turn = clock.stop();
+                same(&users, &expected)?;
+                Ok(turn)
+            }
+            Case::GetByPk16 => {
+                let ids: Vec<i64> = keys(ops).collect();
+                let shares: Vec<Vec<i64>> = ids.chunks(ids.len().div_ceil(TASKS)).map(<[_]>::to_vec).collect();
+                let expected = ids.iter().map(|id| user(*id)).collect::<Vec<_>>();
+                let clock = Clock::start();
+                let tasks: Vec<_> = shares
+                    .into_iter()
+                    .map(|ids| in_task(contender, |contender| async move { contender.get_by_pk(ids).await }))
+                    .collect();
+                let mut users = Vec::with_capacity(expected.len());
+                for task in tasks {
+                    users.append(&mut task.await??);
+                }
+                let turn = clock.stop();
+                same(&users, &expected)?;
+                Ok(turn)
+            }
+            Case::Load => {
+                let mut users = Vec::new();
+                let clock = Clock::start();
+                for _ in 0..ops {
+                    users = in_task(contender, |contender| async move { contender.load().await }).await??;
+                }
+                let turn = clock.stop();
+                same(&users.iter().collect::<Sum>(), &(1..=USERS).map(user).collect::<Vec<_>>().iter().collect())?;
+                Ok(turn)
+            }
+            Case::InsertOne => {
+                ground.reset(&[]).await?;
+                let people: Vec<Person> = (1..=ops).map(person).collect();
+                let expected = people.iter().collect::<Sum>();
+                let clock = Clock::start();
+                let ids = in_task(contender, |contender| async move { contender.insert_one(people).await }).await??;
+                let turn = clock.stop();
+                same(&ids, &(1..=ops).collect())?;
+                same(&ground.people().await?, &expected)?;
+                Ok(turn)
+            }
+            Case::InsertMany(rows) => {
+                ground.reset(&[]).await?;
+                let list = |n: i64| (n * rows + 1..=(n + 1) * rows).map(person).collect::<Vec<_>>();
+                let lists: Vec<Vec<Person>> = (0..ops).map(list).collect();
+                let expected = lists.iter().flatten().collect::<Sum>();
+                let clock = Clock::start();
+                let written =
+                    in_task(contender, |contender| async move { contender.insert_many(lists).await }).await??;
+                let turn = clock.stop();
+                same(&written, &u64::try_from(ops * rows)?)?;
+                same(&ground.people().await?, &expected)?;
+                Ok(turn)
+            }
+            Case::TxUpdate => {
+                let mut people: Vec<Person> = (1..=RENAMED).map(person).collect();
+                ground.reset(&people).await?;
+                let mut renames = Vec::new();
+                for (n, person) in (0..ops).zip((0..people.len()).cycle()) {
+                    let person = &mut people[person];
+                    let old = person.clone();
+                    person.name = format!("Name {n}");
+                    renames.push((old, person.name.clone()));
+                }
+                let clock = Clock::start();
+                let written =
+                    in_task(contender, |contender| async move { contender.tx_update(renames).await }).await??;
+                let turn = clock.stop();
+                same(&written, &u64::try_from(ops)?)?;
+                same(&ground.people().await?, &people.iter().collect())?;
+                Ok(turn)
+            }
+        }
+    }
+}
+
+/// Starts work in a task of its own, as a server would.
+fn in_task<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(
+    contender: &Arc<dyn Contender>,
+    work: impl FnOnce(Arc<dyn Contender>) -> F,
+) -> JoinHandle<Result<T>> {
+    tokio::spawn(work(Arc::clone(contender)))
+}
+
+/// Keys that jump about the table, the same for everybody.
+fn keys(ops: i64) -> impl Iterator<Item = i64> {
+    (0..ops).map(|n| n * 7_919 % USERS + 1)
+}
+
+fn same<T: PartialEq>(found: &T, expected: &T) -> Result<()> {
+    if found == expected { Ok(()) } else { Err("the result is wrong".into()) }
+}
+
+struct Clock {
+    wall: Instant,
+    cpu: Duration,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Clock { cpu: cpu_time(), wall: Instant::now() }
+    }
+
+    fn stop(self) -> Turn {
+        Turn { wall: self.wall.elapsed(), cpu: cpu_time().saturating_sub(self.cpu) }
+    }
+}
+
+fn cpu_time() -> Duration {
+    let used = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(used.tv_sec.unsigned_abs(), u32::try_from(used.tv_nsec).unwrap_or_default())
+}

@@ -1,0 +1,6 @@
+//! The contenders, one file each.
+
+pub(crate) mod emr;
+pub(crate) mod one_hop;
+pub(crate) mod rusqlite;
+pub(crate) mod tokio_postgres;
