@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result, TransactionFault};
 use crate::handle::{RepoHandle, RepoInner};
 use crate::insert::BulkInsert;
 use crate::lifecycle::Activity;
-use crate::observe::QueryEvent;
+use crate::observe::{Outcome, Watch};
 use crate::options::{RepoOptions, Timeout};
 use crate::pool::Pooled;
 use crate::row::RowSink;
@@ -392,10 +392,7 @@ pub(crate) async fn run<'q, S: RowSink>(
     if options.read_only && call.role == Role::Write && !call.enforced {
         return Err(Error::invalid("the repo is read-only: its options say read_only").with_repo(repo.id()));
     }
-    let span =
-        if tracing::enabled!(tracing::Level::DEBUG) { statement_span(repo, call) } else { tracing::Span::none() };
-    let observed = repo.options.log.is_some() || !span.is_disabled();
-    let started = observed.then(std::time::Instant::now);
+    let watch = Watch::begin(repo, call);
     let has_connection = AtomicBool::new(false);
     let mut queue = None;
     let mut job: Option<Job<'q>> = None;
@@ -403,9 +400,9 @@ pub(crate) async fn run<'q, S: RowSink>(
         loop {
             let mut lease = executor.lease(call.role).await?;
             has_connection.store(true, Ordering::Relaxed);
-            queue = started.map(|started| started.elapsed());
+            queue = watch.elapsed();
             let job = job.insert(make(repo.capabilities())?);
-            let timed = Box::new(Timed { sink: sink(), spent: observed.then_some(Duration::ZERO) });
+            let timed = Box::new(Timed { sink: sink(), spent: watch.is_observed().then_some(Duration::ZERO) });
             let stale = lease.may_be_stale();
             let mut ticket = lease.ticket().await?;
             let (connection, controls) = ticket.parts()?;
@@ -425,94 +422,19 @@ pub(crate) async fn run<'q, S: RowSink>(
             }
         }
     };
-    let result = bounded(executor, options.timeout, &has_connection, work).instrument(span.clone()).await;
-    repo.counters.queries.increment(1);
-    match &result {
-        Ok((_, done)) => repo.counters.rows.increment(done.rows),
-        Err(_) => repo.counters.errors.increment(1),
-    }
-    if let Some(started) = started {
-        let (rows, decode) = result.as_ref().map_or((0, None), |(sink, done)| (done.rows, sink.spent));
-        let report = Report {
-            job: job.as_ref(),
-            total: started.elapsed(),
-            queue,
-            decode: decode.unwrap_or_default(),
-            rows,
-            error: result.as_ref().err(),
-        };
-        report.publish(repo, call, &span);
-    }
+    let result = bounded(executor, options.timeout, &has_connection, work).instrument(watch.span()).await;
+    let (text, statement, params) = match &job {
+        Some(Job::Statement(sql, params)) => (sql.text(), Some(sql), &params[..]),
+        Some(Job::InsertMany(_)) => ("INSERT of many rows", None, &[][..]),
+        None => ("", None, &[][..]),
+    };
+    let decode = result.as_ref().ok().and_then(|(sink, _)| sink.spent).unwrap_or_default();
+    let rows = result.as_ref().map(|(_, done)| done.rows);
+    watch.end(repo, call, &Outcome { text, statement, params, queue, decode, result: rows });
     result.map(|(timed, done)| (timed.sink, done))
 }
 
 /// Whether the statement may be sent again on another connection.
 pub(crate) fn retryable(error: &Error, role: Role) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionLost { .. }) && (role == Role::Read || error.was_not_executed())
-}
-
-fn statement_span(repo: &RepoInner, call: Call) -> tracing::Span {
-    use tracing::field::Empty;
-    tracing::debug_span!(
-        "emr.statement",
-        repo = %repo.id(),
-        backend = repo.adapter.name(),
-        verb = call.verb,
-        table = call.table,
-        sql = Empty,
-        rows = Empty,
-        queue_us = Empty,
-        query_us = Empty,
-        decode_us = Empty,
-        error = Empty,
-    )
-}
-
-/// What is known of a statement that somebody watches.
-struct Report<'r, 'q> {
-    job: Option<&'r Job<'q>>,
-    total: Duration,
-    queue: Option<Duration>,
-    decode: Duration,
-    rows: u64,
-    error: Option<&'r Error>,
-}
-
-impl Report<'_, '_> {
-    fn publish(&self, repo: &RepoInner, call: Call, span: &tracing::Span) {
-        let queue = self.queue.unwrap_or(self.total);
-        let query = self.total.saturating_sub(queue);
-        let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        let (sql, params) = match self.job {
-            Some(Job::Statement(sql, params)) => (Some(sql), &params[..]),
-            _ => (None, &[][..]),
-        };
-        let text = match self.job {
-            Some(Job::InsertMany(_)) => "INSERT of many rows",
-            _ => sql.map_or("", Sql::text),
-        };
-        span.record("sql", text);
-        span.record("rows", self.rows);
-        span.record("queue_us", micros(queue));
-        span.record("query_us", micros(query));
-        span.record("decode_us", micros(self.decode));
-        if let Some(error) = self.error {
-            span.record("error", tracing::field::display(error));
-        }
-        if let Some(log) = &repo.options.log {
-            log.call(&QueryEvent {
-                repo: repo.id(),
-                backend: repo.adapter.name(),
-                table: call.table,
-                sql: text,
-                statement: sql,
-                params,
-                rows: self.rows,
-                queue_time: queue,
-                query_time: query,
-                decode_time: self.decode,
-                error: self.error,
-            });
-        }
-    }
 }

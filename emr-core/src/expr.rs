@@ -1,5 +1,7 @@
 //! Expressions: conditions and values inside a query.
 
+mod show;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
@@ -32,8 +34,8 @@ pub struct Expr<T> {
     result: PhantomData<fn() -> T>,
 }
 
-/// The untyped tree of an [`Expr`].
-#[derive(Debug, Clone, PartialEq)]
+/// The untyped tree of an [`Expr`]. Its `Debug` hides the values of redacted columns.
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Node {
     /// A column of one of the query's sources.
@@ -103,7 +105,7 @@ pub enum Node {
 }
 
 /// A part of a [`Node::Fragment`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum FragmentPart {
     /// SQL, sent as it is.
     Sql(Cow<'static, str>),
@@ -170,12 +172,54 @@ impl Node {
         }
     }
 
+    /// The column that a value beside this expression belongs to: the expression itself, or a redacted column in
+    /// it, because what is compared with a part of a secret may tell it.
+    fn context(&self) -> Option<(&'static Schema, usize)> {
+        self.as_column().or_else(|| self.redacted())
+    }
+
+    fn redacted(&self) -> Option<(&'static Schema, usize)> {
+        match self {
+            Node::Column { schema, column } => schema.columns[*column].redact.then_some((*schema, *column)),
+            Node::Binary { left, right, .. } => left.redacted().or_else(|| right.redacted()),
+            Node::Fragment(parts) => parts.iter().find_map(|part| match part {
+                FragmentPart::Argument(node) => node.redacted(),
+                FragmentPart::Sql(_) => None,
+            }),
+            _ => None,
+        }
+    }
+
     /// Gives a bound value the column that it meets.
-    fn in_context_of(mut self, other: &Node) -> Self {
-        if let (Node::Bind { context, .. }, Some(column)) = (&mut self, other.as_column()) {
-            *context = Some(column);
+    fn in_context_of(self, other: &Node) -> Self {
+        self.in_context(other.context())
+    }
+
+    pub(crate) fn in_context(mut self, column: Option<(&'static Schema, usize)>) -> Self {
+        if let Some(column) = column {
+            self.set_context(column);
         }
         self
+    }
+
+    fn set_context(&mut self, column: (&'static Schema, usize)) {
+        let redact = column.0.columns[column.1].redact;
+        match self {
+            Node::Bind { context, .. } => *context = Some(column),
+            // A part of a secret is one.
+            Node::Binary { left, right, .. } if redact => {
+                left.set_context(column);
+                right.set_context(column);
+            }
+            Node::Fragment(parts) if redact => {
+                for part in parts {
+                    if let FragmentPart::Argument(node) = part {
+                        node.set_context(column);
+                    }
+                }
+            }
+            _ => {}
+        }
     }
 }
 
@@ -396,7 +440,7 @@ impl<T: Scalar> Expr<T> {
     /// One of the values.
     pub fn in_list<V: IntoScalar<T>>(self, values: impl IntoIterator<Item = V>) -> Expr<bool> {
         Expr::from_node(Node::In {
-            context: self.node.as_column(),
+            context: self.node.context(),
             needle: Box::new(self.node),
             list: values.into_iter().map(|value| value.into_scalar().into_value()).collect(),
             element: T::TYPE,
@@ -542,6 +586,35 @@ impl<S: Syncable, F: Field> fmt::Debug for Column<S, F> {
 pub trait IntoExpr<T> {
     /// The expression.
     fn into_expr(self) -> Expr<T>;
+}
+
+/// What can be a condition: an expression that is true or false, a column of that type, a [`Fragment`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no condition",
+    label = "expected something that is true or false",
+    note = "compare it: for example with eq(…), gt(…) or is_null()"
+)]
+pub trait IntoCondition {
+    /// The condition.
+    fn into_condition(self) -> Expr<bool>;
+}
+
+impl IntoCondition for Expr<bool> {
+    fn into_condition(self) -> Expr<bool> {
+        self
+    }
+}
+
+impl IntoCondition for Fragment {
+    fn into_condition(self) -> Expr<bool> {
+        self.typed()
+    }
+}
+
+impl<S: Syncable, F: Field<Scalar = bool>> IntoCondition for Column<S, F> {
+    fn into_condition(self) -> Expr<bool> {
+        self.expr()
+    }
 }
 
 /// What can be an argument of a [`Fragment`]: a value, a column, an expression of any type.
@@ -766,7 +839,8 @@ impl Fragment {
 
     fn parts(self) -> Vec<FragmentPart> {
         let mut parts = Vec::new();
-        let mut arguments = self.arguments.into_iter();
+        let redacted = self.arguments.iter().find_map(Node::redacted);
+        let mut arguments = self.arguments.into_iter().map(|argument| argument.in_context(redacted));
         let mut text = String::new();
         let mut characters = self.sql.chars().peekable();
         while let Some(character) = characters.next() {

@@ -47,8 +47,8 @@ pub use dialect::{AliasStyle, Dialect, Identity, InList, LimitStyle, LockStyle};
 pub use error::{ConnectFailure, ConstraintKind, Error, ErrorKind, Result, StopReason, TransactionFault, Violation};
 pub use exec::{CallOptions, Executor, With};
 pub use expr::{
-    Column, Expr, Fragment, FragmentPart, IntoArgument, IntoExpr, IntoField, IntoKey, IntoScalar, Node, Nulls, Numeric,
-    Operator, Order, fragment,
+    Column, Expr, Fragment, FragmentPart, IntoArgument, IntoCondition, IntoExpr, IntoField, IntoKey, IntoScalar, Node,
+    Nulls, Numeric, Operator, Order, fragment,
 };
 pub use handle::{RepoHandle, RepoStats};
 pub use insert::{BulkInsert, RowSource};

@@ -2,9 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::error::Error;
+use tracing::Span;
+
+use crate::error::{Error, Result};
+use crate::exec::Call;
+use crate::handle::RepoInner;
 use crate::sql::Sql;
 use crate::value::Value;
 
@@ -81,6 +85,102 @@ impl fmt::Debug for QueryEvent<'_> {
             .field("error", &self.error)
             .finish_non_exhaustive()
     }
+}
+
+/// One statement under watch: its span and its clock. Without an observer it costs two tests.
+pub(crate) struct Watch {
+    span: Span,
+    started: Option<Instant>,
+}
+
+/// What a statement came to.
+pub(crate) struct Outcome<'a> {
+    /// What stands for the SQL, where there is no statement or none that is worth its text.
+    pub(crate) text: &'a str,
+    pub(crate) statement: Option<&'a Sql>,
+    pub(crate) params: &'a [Value<'a>],
+    /// How long the call waited for a connection; all the time, if it got none.
+    pub(crate) queue: Option<Duration>,
+    pub(crate) decode: Duration,
+    pub(crate) result: Result<u64, &'a Error>,
+}
+
+impl Watch {
+    pub(crate) fn begin(repo: &RepoInner, call: Call) -> Watch {
+        let span = if tracing::enabled!(tracing::Level::DEBUG) { statement_span(repo, call) } else { Span::none() };
+        let observed = repo.options.log.is_some() || !span.is_disabled();
+        Watch { span, started: observed.then(Instant::now) }
+    }
+
+    /// The span that the statement runs in.
+    pub(crate) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    /// Whether somebody watches.
+    pub(crate) fn is_observed(&self) -> bool {
+        self.started.is_some()
+    }
+
+    /// The time since it began, for who watches.
+    pub(crate) fn elapsed(&self) -> Option<Duration> {
+        self.started.map(|started| started.elapsed())
+    }
+
+    /// Counts the statement, and tells whoever watches.
+    pub(crate) fn end(self, repo: &RepoInner, call: Call, outcome: &Outcome<'_>) {
+        repo.counters.queries.increment(1);
+        match outcome.result {
+            Ok(rows) => repo.counters.rows.increment(rows),
+            Err(_) => repo.counters.errors.increment(1),
+        }
+        let Some(total) = self.elapsed() else { return };
+        let queue = outcome.queue.unwrap_or(total);
+        let query = total.saturating_sub(queue);
+        let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let rows = outcome.result.unwrap_or_default();
+        let error = outcome.result.err();
+        self.span.record("sql", outcome.text);
+        self.span.record("rows", rows);
+        self.span.record("queue_us", micros(queue));
+        self.span.record("query_us", micros(query));
+        self.span.record("decode_us", micros(outcome.decode));
+        if let Some(error) = error {
+            self.span.record("error", tracing::field::display(error));
+        }
+        if let Some(log) = &repo.options.log {
+            log.call(&QueryEvent {
+                repo: repo.id(),
+                backend: repo.adapter.name(),
+                table: call.table,
+                sql: outcome.text,
+                statement: outcome.statement,
+                params: outcome.params,
+                rows,
+                queue_time: queue,
+                query_time: query,
+                decode_time: outcome.decode,
+                error,
+            });
+        }
+    }
+}
+
+fn statement_span(repo: &RepoInner, call: Call) -> Span {
+    use tracing::field::Empty;
+    tracing::debug_span!(
+        "emr.statement",
+        repo = %repo.id(),
+        backend = repo.adapter.name(),
+        verb = call.verb,
+        table = call.table,
+        sql = Empty,
+        rows = Empty,
+        queue_us = Empty,
+        query_us = Empty,
+        decode_us = Empty,
+        error = Empty,
+    )
 }
 
 /// The counters of one repo.

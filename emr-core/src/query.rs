@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::expr::{Column, Expr, IntoExpr, IntoField, Node, Numeric, Operator, Order};
+use crate::expr::{Column, Expr, IntoCondition, IntoExpr, IntoField, Node, Numeric, Operator, Order};
 use crate::schema::{Schema, Syncable};
 use crate::types::Field;
 
@@ -110,8 +110,8 @@ impl<T: Syncable> Query<T> {
     }
 
     /// Only rows for which the condition is true, and all earlier ones.
-    pub fn filter(mut self, condition: impl Into<Expr<bool>>) -> Self {
-        match condition.into().node {
+    pub fn filter(mut self, condition: impl IntoCondition) -> Self {
+        match condition.into_condition().node {
             Node::And(all) => self.body.filter.extend(all),
             node => self.body.filter.push(node),
         }
@@ -281,7 +281,8 @@ impl<T: Syncable> Update<T> {
 
     /// Also `column = expression`.
     pub fn set_expr<F: Field>(self, column: Column<T, F>, value: impl IntoExpr<F::Scalar>) -> Self {
-        self.assign(column.index(), value.into_expr().node)
+        let node = value.into_expr().node.in_context(Some((T::schema(), column.index())));
+        self.assign(column.index(), node)
     }
 
     /// Also `column = column + by`.

@@ -1,11 +1,15 @@
 //! Raw SQL and DDL.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tracing::Instrument;
 
 use crate::connection::Done;
 use crate::connection::Role;
 use crate::error::{Error, Result, TransactionFault};
 use crate::exec::{Call, Executor, Job, bounded, run};
+use crate::observe::{Outcome, Watch};
 use crate::render;
 use crate::repo::statements::Statements;
 use crate::result::QueryResult;
@@ -60,10 +64,15 @@ pub(super) async fn script(executor: &impl Executor, sql: &str) -> Result<()> {
     if options.read_only {
         return Err(Error::invalid("the repo is read-only: its options say read_only"));
     }
+    let repo = executor.inner().0;
+    let call = Call { role: Role::Write, table: None, verb: "script", enforced: false };
+    let watch = Watch::begin(repo, call);
     let has_connection = AtomicBool::new(false);
+    let mut queue = None;
     let work = async {
-        let mut lease = executor.lease(Role::Write).await?;
+        let mut lease = executor.lease(call.role).await?;
         has_connection.store(true, Ordering::Relaxed);
+        queue = watch.elapsed();
         let mut ticket = lease.ticket().await?;
         let (connection, controls) = ticket.parts()?;
         let result = match connection.control(&controls).await {
@@ -73,7 +82,11 @@ pub(super) async fn script(executor: &impl Executor, sql: &str) -> Result<()> {
         ticket.end(result.as_ref().err());
         result
     };
-    bounded(executor, options.timeout, &has_connection, work).await
+    let result = bounded(executor, options.timeout, &has_connection, work).instrument(watch.span()).await;
+    let rows = result.as_ref().map(|()| 0);
+    let decode = Duration::ZERO;
+    watch.end(repo, call, &Outcome { text: sql, statement: None, params: &[], queue, decode, result: rows });
+    result
 }
 
 pub(super) async fn create_table(executor: &impl Executor, schema: &'static Schema) -> Result<()> {

@@ -15,6 +15,7 @@ use crate::harness::Db;
 db_cases![
     every_type_has_its_natural_order,
     decimals_are_equal_whatever_their_scale,
+    a_column_of_truths_is_a_condition,
     every_type_is_a_key_that_finds_its_row,
 ];
 
@@ -114,6 +115,15 @@ async fn decimals_are_equal_whatever_their_scale(db: &Db) {
             assert_exact(&found.expect("the row"), &row);
         }
     }
+}
+
+async fn a_column_of_truths_is_a_condition(db: &Db) {
+    db.repo.create_table::<Every>().await.unwrap();
+    db.repo.insert_all([Every { truth: true, ..plain(1) }, Every { truth: false, ..plain(2) }]).await.unwrap();
+    let ids = async |query| db.repo.all(query).await.unwrap().into_iter().map(|row: Every| row.id).collect::<Vec<_>>();
+    assert_eq!(ids(Every::query().filter(Every::TRUTH)).await, [1]);
+    assert_eq!(ids(Every::query().filter(!Every::TRUTH.expr())).await, [2]);
+    assert_eq!(ids(Every::query().filter(Every::TRUTH.expr().or(Every::ID.eq(2)))).await.len(), 2);
 }
 
 /// A table with a key of this type; its rows are stored, found, updated and deleted by it.

@@ -109,9 +109,9 @@ fn thousands(backend: Backend) -> Vec<Every> {
     let mut runner = TestRunner::deterministic();
     let strategy = any_row(backend);
     let mut rows = extremes(backend);
-    while rows.len() < 5_000 {
+    for id in (1..=5_000).skip(rows.len()) {
         let row = proptest::strategy::Strategy::new_tree(&strategy, &mut runner).expect("a row").current();
-        rows.push(Every { id: rows.len() as i64 + 1, ..row });
+        rows.push(Every { id, ..row });
     }
     rows
 }

@@ -60,12 +60,10 @@ macro_rules! of_columns {
 
             /// For each column, conditions that hold for this row.
             pub(crate) fn conditions(&self) -> Vec<(&'static str, Expr<bool>)> {
-                let mut conditions = Vec::new();
-                $(
-                    conditions.push((stringify!($field = it), Every::$column.eq(self.$field.clone())));
-                    conditions.push((stringify!($field in it), Every::$column.in_list([self.$field.clone()])));
-                )*
-                conditions
+                vec![$(
+                    (stringify!($field = it), Every::$column.eq(self.$field.clone())),
+                    (stringify!($field in it), Every::$column.in_list([self.$field.clone()])),
+                )*]
             }
 
             /// The row as the cells of a result of raw SQL.

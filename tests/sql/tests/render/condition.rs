@@ -1,17 +1,17 @@
 use chrono::DateTime;
-use emr_core::{Expr, IntoExpr, SyncableExt, fragment, render};
+use emr_core::{Expr, IntoCondition, IntoExpr, SyncableExt, fragment, render};
 use emr_sql_snapshots::schemas::{Hostile, Note, Post};
 use emr_sql_snapshots::snapshot;
 use uuid::Uuid;
 
 /// The condition alone decides the snapshot: everything around it is the same.
-fn filter(case: &str, condition: impl Into<Expr<bool>>) {
+fn filter(case: &str, condition: impl IntoCondition) {
     let query = Note::query().filter(condition);
     snapshot(case, |out| render::select(out, query.body(), None));
 }
 
 /// For columns that only a post has: a count shows no list of them.
-fn filter_posts(case: &str, condition: impl Into<Expr<bool>>) {
+fn filter_posts(case: &str, condition: impl IntoCondition) {
     let query = Post::query().filter(condition);
     snapshot(case, |out| render::count(out, query.body(), None));
 }

@@ -1,0 +1,20 @@
+use emr::prelude::*;
+
+#[derive(Syncable)]
+struct Post {
+    id: i64,
+    title: String,
+}
+
+async fn wrong(repo: RepoHandle) {
+    let _ = Post::TITLE.eq(5);
+    let _ = Post::build().set(Post::TITLE, 5);
+    let _ = Post::query().filter(Post::TITLE.expr());
+    let _ = Post::query().filter(Post::ID);
+    let _ = Post::query().filter(Post::ID.eq(1).or(Post::TITLE.expr()));
+    let _ = repo.get::<Post>("x").await;
+    let _ = repo.fetch_locked::<Post>(1, "FOR UPDATE").await;
+    let _ = repo.update(Post::query()).await;
+}
+
+fn main() {}
