@@ -172,7 +172,7 @@ proptest::proptest! {
 
     #[test]
     fn every_password_survives_a_url(password in "\\PC{1,40}", user in "[a-z]{1,8}") {
-        let encoded: String = password.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let encoded = password.bytes().fold(String::new(), |text, byte| text + &format!("%{byte:02X}"));
         let options = RepoOptions::from_url(&format!("postgres://{user}:{encoded}@h/d")).unwrap();
         proptest::prop_assert_eq!(options.password, Some(Secret::new(password)));
         proptest::prop_assert_eq!(options.host.as_deref(), Some("h"));
