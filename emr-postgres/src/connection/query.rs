@@ -75,7 +75,7 @@ impl Session {
     /// Runs a statement, and once more if it was prepared for tables that have changed since.
     pub(super) async fn statement(&mut self, sql: &Sql, params: &[Value<'_>], sink: &mut dyn RowSink) -> Result<Done> {
         if self.prepare == PrepareMode::Unnamed {
-            return self.unnamed(sql, params, sink).await;
+            return Box::pin(self.unnamed(sql, params, sink)).await;
         }
         let (prepared, kept) = self.prepared(sql).await?;
         check_count(&prepared, params.len())?;
@@ -90,6 +90,11 @@ impl Session {
         if self.in_transaction() {
             return Err(self.fail(failure, sql, params));
         }
+        // Boxed, as all that is rare on this path: every call's future would be as large as the largest.
+        Box::pin(self.statement_anew(sql, params, sink)).await
+    }
+
+    async fn statement_anew(&mut self, sql: &Sql, params: &[Value<'_>], sink: &mut dyn RowSink) -> Result<Done> {
         let (prepared, _) = self.prepared(sql).await?;
         check_count(&prepared, params.len())?;
         let result = execute(self.client()?, &prepared, Params::new(params), sink).await;
@@ -142,12 +147,12 @@ where
     if sink.wants_columns()
         && let Err(error) = sink.columns(&describe(prepared.statement.columns()))
     {
-        return Err(drain(stream, error).await);
+        return Err(Box::pin(drain(stream, error)).await);
     }
     while let Some(row) = stream.try_next().await? {
         let taken = sink.row(&PgRow::new(&row, &prepared.columns));
         if let Err(error) = taken {
-            return Err(drain(stream, error).await);
+            return Err(Box::pin(drain(stream, error)).await);
         }
     }
     finish(&stream)
@@ -172,13 +177,13 @@ pub(super) async fn execute_unnamed(
             && sink.wants_columns()
             && let Err(error) = sink.columns(&describe(row.columns()))
         {
-            return Err(drain(stream, error).await);
+            return Err(Box::pin(drain(stream, error)).await);
         }
         let columns =
             columns.get_or_insert_with(|| row.columns().iter().map(|column| Wire::of(column.type_())).collect());
         let taken = sink.row(&PgRow::new(&row, columns));
         if let Err(error) = taken {
-            return Err(drain(stream, error).await);
+            return Err(Box::pin(drain(stream, error)).await);
         }
     }
     let done = finish(&stream)?;
