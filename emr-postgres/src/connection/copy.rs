@@ -11,7 +11,7 @@ use tokio_postgres::types::{IsNull, Type};
 use super::bulk::{column_names, table_name};
 use super::query::Failure;
 use super::session::{Prepared, Session, TransactionState};
-use crate::types::{Refused, encode};
+use crate::types::{Refused, Wire, encode_as};
 
 const CHUNK: usize = 64 * 1024;
 /// Encoded before COPY begins: a value that is refused in here leaves an open transaction whole.
@@ -76,7 +76,7 @@ impl Session {
 /// Writes rows in COPY's binary format.
 struct Encoder<'r> {
     rows: &'r BulkInsert,
-    types: Vec<Type>,
+    types: Vec<(Wire, Type)>,
     next: usize,
     buffer: BytesMut,
     ended: bool,
@@ -88,7 +88,7 @@ impl<'r> Encoder<'r> {
         buffer.put_slice(SIGNATURE);
         // No flags, no header extension.
         buffer.put_u64(0);
-        let types = columns.iter().map(|column| column.type_().clone()).collect();
+        let types = columns.iter().map(|column| (Wire::of(column.type_()), column.type_().clone())).collect();
         Encoder { rows, types, next: 0, buffer, ended: false }
     }
 
@@ -116,14 +116,15 @@ impl<'r> Encoder<'r> {
     fn row(&mut self) -> Result<(), Refused> {
         #[allow(clippy::cast_possible_truncation)] // a table has at most 1,600 columns
         self.buffer.put_u16(self.types.len() as u16);
-        for (parameter, (ty, &column)) in self.types.iter().zip(self.rows.columns.iter()).enumerate() {
+        for (parameter, ((wire, ty), &column)) in self.types.iter().zip(self.rows.columns.iter()).enumerate() {
             let at = self.buffer.len();
             self.buffer.put_i32(0);
             let refused = |expected| Refused { parameter, row: self.next, expected };
-            let size = match encode(&self.rows.cell(self.next, column), ty, &mut self.buffer).map_err(refused)? {
-                IsNull::Yes => -1,
-                IsNull::No => i32::try_from(self.buffer.len() - at - 4).unwrap_or(i32::MAX),
-            };
+            let size =
+                match encode_as(&self.rows.cell(self.next, column), *wire, ty, &mut self.buffer).map_err(refused)? {
+                    IsNull::Yes => -1,
+                    IsNull::No => i32::try_from(self.buffer.len() - at - 4).unwrap_or(i32::MAX),
+                };
             self.buffer[at..at + 4].copy_from_slice(&size.to_be_bytes());
         }
         Ok(())
