@@ -134,6 +134,10 @@ fn check_writable(schema: &Schema, column: usize) -> Result<()> {
 /// Implemented by every schema (all columns but read-only ones are set, the key included) and by
 /// [`Changeset`] (its changes, over its data if it has any, plus what the client generates).
 pub trait NewRow<T: Syncable>: Send + Sync + 'static {
+    /// Whether all rows of this type set the same columns, in the table of the schema: the first one then
+    /// speaks for many.
+    const UNIFORM: bool = false;
+
     /// Positions in [`Schema::columns`](crate::Schema::columns) of the columns that are set, ascending.
     ///
     /// # Errors
@@ -153,6 +157,8 @@ pub trait NewRow<T: Syncable>: Send + Sync + 'static {
 }
 
 impl<T: Syncable> NewRow<T> for T {
+    const UNIFORM: bool = true;
+
     fn columns(&self) -> Result<Cow<'static, [usize]>> {
         let columns = T::schema().columns.iter().enumerate();
         Ok(columns.filter(|(_, column)| !column.read_only).map(|(at, _)| at).collect())

@@ -1,6 +1,7 @@
 //! How one statement runs: the deadline, the connection, the report.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -396,33 +397,36 @@ pub(crate) async fn run<'q, S: RowSink>(
     let has_connection = AtomicBool::new(false);
     let mut queue = None;
     let mut job: Option<Job<'q>> = None;
-    let work = async {
-        loop {
-            let mut lease = executor.lease(call.role).await?;
-            has_connection.store(true, Ordering::Relaxed);
-            queue = watch.elapsed();
-            let job = job.insert(make(repo.capabilities())?);
-            let timed = Box::new(Timed { sink: sink(), spent: watch.is_observed().then_some(Duration::ZERO) });
-            let stale = lease.may_be_stale();
-            let mut ticket = lease.ticket().await?;
-            let (connection, controls) = ticket.parts()?;
-            let result = match job {
-                Job::Statement(sql, params) => connection.query(&controls, sql, params, timed).await,
-                Job::InsertMany(rows) => match connection.insert_many(&controls, rows, Some(timed)).await {
-                    Ok((Some(sink), done)) => Ok((sink, done)),
-                    Ok((None, _)) => Err(Error::invalid("the adapter lost the sink")),
-                    Err(error) => Err(error),
-                },
-            };
-            ticket.end(result.as_ref().err());
-            match result {
-                Err(error) if stale && retryable(&error, call.role) => {}
-                Err(error) => return Err(error),
-                Ok((sink, done)) => return Ok((unbox::<Timed<S>>(sink)?, done)),
+    let result = {
+        // Polled where it stands: the layers around it would each move it, and it is some kilobytes.
+        let work = pin!(async {
+            loop {
+                let mut lease = executor.lease(call.role).await?;
+                has_connection.store(true, Ordering::Relaxed);
+                queue = watch.elapsed();
+                let job = job.insert(make(repo.capabilities())?);
+                let timed = Box::new(Timed { sink: sink(), spent: watch.is_observed().then_some(Duration::ZERO) });
+                let stale = lease.may_be_stale();
+                let mut ticket = lease.ticket().await?;
+                let (connection, controls) = ticket.parts()?;
+                let result = match job {
+                    Job::Statement(sql, params) => connection.query(&controls, sql, params, timed).await,
+                    Job::InsertMany(rows) => match connection.insert_many(&controls, rows, Some(timed)).await {
+                        Ok((Some(sink), done)) => Ok((sink, done)),
+                        Ok((None, _)) => Err(Error::invalid("the adapter lost the sink")),
+                        Err(error) => Err(error),
+                    },
+                };
+                ticket.end(result.as_ref().err());
+                match result {
+                    Err(error) if stale && retryable(&error, call.role) => {}
+                    Err(error) => return Err(error),
+                    Ok((sink, done)) => return Ok((unbox::<Timed<S>>(sink)?, done)),
+                }
             }
-        }
+        });
+        bounded(executor, options.timeout, &has_connection, work).instrument(watch.span()).await
     };
-    let result = bounded(executor, options.timeout, &has_connection, work).instrument(watch.span()).await;
     let (text, statement, params) = match &job {
         Some(Job::Statement(sql, params)) => (sql.text(), Some(sql), &params[..]),
         Some(Job::InsertMany(_)) => ("INSERT of many rows", None, &[][..]),

@@ -153,10 +153,46 @@ const COLUMN_MARK: u8 = 0xfe;
 const NUMBER: u8 = 0xfd;
 const OF_SCHEMA: u8 = 0xfc;
 const DIALECT: u8 = 0xfb;
+const NAME: u8 = 0xfa;
 
 enum Out {
-    Hash(SipHasher13),
+    Hash(Fingerprint),
     Text(String),
+}
+
+/// Hashes a text that comes in pieces. The hash function pays more for a piece than for its bytes.
+struct Fingerprint {
+    hasher: SipHasher13,
+    pieces: [u8; 128],
+    len: usize,
+}
+
+impl Fingerprint {
+    fn new() -> Self {
+        Fingerprint { hasher: new_hasher(), pieces: [0; 128], len: 0 }
+    }
+
+    #[inline]
+    fn write(&mut self, piece: &[u8]) {
+        if let Some(free) = self.pieces.get_mut(self.len..self.len + piece.len()) {
+            free.copy_from_slice(piece);
+            self.len += piece.len();
+        } else {
+            self.write_through(piece);
+        }
+    }
+
+    #[cold]
+    fn write_through(&mut self, piece: &[u8]) {
+        self.hasher.write(&self.pieces[..self.len]);
+        self.hasher.write(piece);
+        self.len = 0;
+    }
+
+    fn finish(mut self) -> u128 {
+        self.hasher.write(&self.pieces[..self.len]);
+        self.hasher.finish128().as_u128()
+    }
 }
 
 impl<'q> SqlBuilder<'q> {
@@ -172,7 +208,7 @@ impl<'q> SqlBuilder<'q> {
         let mut builder = SqlBuilder {
             dialect,
             capabilities,
-            out: Out::Hash(new_hasher()),
+            out: Out::Hash(Fingerprint::new()),
             binds: Params::new(),
             contexts: Vec::new(),
             effect: Effect::Unknown,
@@ -182,7 +218,7 @@ impl<'q> SqlBuilder<'q> {
         // Two engines may agree on every word of a statement and not on its marks, which the hash leaves out.
         if let Out::Hash(hasher) = &mut builder.out {
             hasher.write(dialect.name().as_bytes());
-            hasher.write_u8(DIALECT);
+            hasher.write(&[DIALECT]);
         }
         render(&mut builder);
         if let Some(problem) = builder.problem {
@@ -196,8 +232,9 @@ impl<'q> SqlBuilder<'q> {
                 capabilities.max_parameters
             )));
         }
-        let Out::Hash(hasher) = &builder.out else { return Err(Error::invalid("the renderer lost its hash")) };
-        let key = hasher.finish128().as_u128();
+        let out = std::mem::replace(&mut builder.out, Out::Text(String::new()));
+        let Out::Hash(hasher) = out else { return Err(Error::invalid("the renderer lost its hash")) };
+        let key = hasher.finish();
         if let Some(sql) = RENDERED.get(&key) {
             return Ok((sql, builder.binds));
         }
@@ -243,10 +280,10 @@ impl<'q> SqlBuilder<'q> {
     pub(crate) fn of_schema(&mut self, tag: &str, schema: &'static Schema, write: impl FnOnce(&mut Self)) {
         match &mut self.out {
             Out::Hash(hasher) => {
-                hasher.write_u8(OF_SCHEMA);
-                hasher.write_usize(std::ptr::from_ref(schema).addr());
+                hasher.write(&[OF_SCHEMA]);
+                hasher.write(&std::ptr::from_ref(schema).addr().to_ne_bytes());
                 hasher.write(tag.as_bytes());
-                hasher.write_u8(OF_SCHEMA);
+                hasher.write(&[OF_SCHEMA]);
             }
             Out::Text(_) => write(self),
         }
@@ -256,8 +293,8 @@ impl<'q> SqlBuilder<'q> {
     pub fn push_number(&mut self, number: u64) -> &mut Self {
         match &mut self.out {
             Out::Hash(hasher) => {
-                hasher.write_u8(NUMBER);
-                hasher.write_u64(number);
+                hasher.write(&[NUMBER]);
+                hasher.write(&number.to_ne_bytes());
             }
             Out::Text(text) => {
                 // Writing to a String cannot fail.
@@ -269,6 +306,13 @@ impl<'q> SqlBuilder<'q> {
 
     /// Writes a quoted identifier. Any text is allowed but the empty one and one with NUL.
     pub fn ident(&mut self, name: &str) -> &mut Self {
+        // The hash takes the name as it is: what cannot be quoted fails when the text is made, and is never kept.
+        if let Out::Hash(hasher) = &mut self.out {
+            hasher.write(&[NAME]);
+            hasher.write(name.as_bytes());
+            hasher.write(&[NAME]);
+            return self;
+        }
         if name.is_empty() || name.contains('\0') {
             self.fail(Error::invalid(format!("{name:?} is no identifier: it is empty or has a NUL in it")));
             return self;
@@ -292,11 +336,11 @@ impl<'q> SqlBuilder<'q> {
         match &mut self.out {
             // The mark and the struct it belongs to are part of what makes a statement this one.
             Out::Hash(hasher) => match context {
-                None => hasher.write_u8(BARE_MARK),
+                None => hasher.write(&[BARE_MARK]),
                 Some((schema, column)) => {
-                    hasher.write_u8(COLUMN_MARK);
-                    hasher.write_usize(std::ptr::from_ref(schema).addr());
-                    hasher.write_usize(column);
+                    hasher.write(&[COLUMN_MARK]);
+                    hasher.write(&std::ptr::from_ref(schema).addr().to_ne_bytes());
+                    hasher.write(&column.to_ne_bytes());
                 }
             },
             Out::Text(_) => {

@@ -12,7 +12,7 @@ use emr_core::{SqlType, Value};
 use tokio_postgres::types::{Kind, Type};
 
 pub(crate) use decode::PgRow;
-pub(crate) use encode::{Column, Params, Refused, encode, is_text_format};
+pub(crate) use encode::{Column, Params, Refused, encode_as, is_text_format};
 
 /// How a type travels in binary. Copied into every prepared statement, so that a cell costs one comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -62,6 +62,12 @@ fn groups<T: Syncable, R: NewRow<T>>(
     let mut groups: Vec<BulkInsert> = Vec::new();
     let source: Arc<Rows<T, R>> = Arc::new(Rows { rows, schema: PhantomData });
     for (at, row) in source.rows.iter().enumerate() {
+        if R::UNIFORM
+            && let Some(all) = groups.first_mut()
+        {
+            all.rows.end = source.rows.len();
+            break;
+        }
         let columns = row.columns()?;
         let row_prefix = row.row_prefix().map(Arc::<str>::from).or_else(|| prefix.cloned());
         match groups.last_mut() {

@@ -12,7 +12,7 @@ use tokio_postgres::types::{IsNull, Type};
 use super::bulk::{column_names, refused_cell, table_name, types};
 use super::query::Failure;
 use super::session::{Prepared, Session, TransactionState};
-use crate::types::{Refused, encode, is_text_format};
+use crate::types::{Refused, Wire, encode_as, is_text_format};
 
 const CHUNK: usize = 64 * 1024;
 /// Encoded before COPY begins: a value that is refused in here leaves an open transaction whole.
@@ -41,7 +41,7 @@ impl Session {
         if types(&table).any(is_text_format) {
             return Ok(None);
         }
-        let mut encoder = Encoder::new(rows, types(&table).cloned().collect());
+        let mut encoder = Encoder::new(rows, types(&table).map(|ty| (Wire::of(ty), ty.clone())).collect());
         let mut chunks = encoder.chunks(AHEAD).map_err(|refused| refused_cell(rows, &refused))?;
         let copied = async {
             let sink = self.client()?.copy_in::<_, Bytes>(&copy).await;
@@ -78,14 +78,14 @@ impl Session {
 /// Writes rows in COPY's binary format.
 struct Encoder<'r> {
     rows: &'r BulkInsert,
-    types: Vec<Type>,
+    types: Vec<(Wire, Type)>,
     next: usize,
     buffer: BytesMut,
     ended: bool,
 }
 
 impl<'r> Encoder<'r> {
-    fn new(rows: &'r BulkInsert, types: Vec<Type>) -> Self {
+    fn new(rows: &'r BulkInsert, types: Vec<(Wire, Type)>) -> Self {
         let mut buffer = BytesMut::with_capacity(CHUNK + CHUNK / 8);
         buffer.put_slice(SIGNATURE);
         // No flags, no header extension.
@@ -117,14 +117,15 @@ impl<'r> Encoder<'r> {
     fn row(&mut self) -> Result<(), Refused> {
         #[allow(clippy::cast_possible_truncation)] // a table has at most 1,600 columns
         self.buffer.put_u16(self.types.len() as u16);
-        for (parameter, (ty, &column)) in self.types.iter().zip(self.rows.columns.iter()).enumerate() {
+        for (parameter, ((wire, ty), &column)) in self.types.iter().zip(self.rows.columns.iter()).enumerate() {
             let at = self.buffer.len();
             self.buffer.put_i32(0);
             let refused = |expected| Refused { parameter, row: self.next, expected };
-            let size = match encode(&self.rows.cell(self.next, column), ty, &mut self.buffer).map_err(refused)? {
-                IsNull::Yes => -1,
-                IsNull::No => i32::try_from(self.buffer.len() - at - 4).unwrap_or(i32::MAX),
-            };
+            let size =
+                match encode_as(&self.rows.cell(self.next, column), *wire, ty, &mut self.buffer).map_err(refused)? {
+                    IsNull::Yes => -1,
+                    IsNull::No => i32::try_from(self.buffer.len() - at - 4).unwrap_or(i32::MAX),
+                };
             self.buffer[at..at + 4].copy_from_slice(&size.to_be_bytes());
         }
         Ok(())

@@ -111,7 +111,7 @@ impl Session {
         if let Some(kept) = self.kept(sql) {
             return Ok((kept, true));
         }
-        let prepared = self.prepare_once(sql, sql.text()).await?;
+        let prepared = Box::pin(self.prepare_once(sql, sql.text())).await?;
         self.keep(sql, &prepared);
         Ok((prepared, false))
     }

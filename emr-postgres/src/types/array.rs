@@ -8,7 +8,7 @@ use emr_core::{Mismatch, Value};
 use tokio_postgres::types::{IsNull, Type};
 
 use super::decode::{self, found};
-use super::{Expected, Wire, encode::encode as encode_element};
+use super::{Expected, Wire, encode_as};
 
 /// Writes an array in binary. An error says which element was refused.
 pub(super) fn encode<'v, V: Borrow<Value<'v>>>(
@@ -27,12 +27,13 @@ pub(super) fn encode<'v, V: Borrow<Value<'v>>>(
     }
     out.put_i32(len_32);
     out.put_i32(1);
+    let wire = Wire::of(element);
     let mut has_null = false;
     for n in 0..len {
         let value = item(n);
         let at = out.len();
         out.put_i32(0);
-        let size = match encode_element(value.borrow(), element, out).map_err(|expected| (n, expected))? {
+        let size = match encode_as(value.borrow(), wire, element, out).map_err(|expected| (n, expected))? {
             IsNull::Yes => {
                 has_null = true;
                 -1

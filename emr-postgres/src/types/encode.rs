@@ -13,7 +13,12 @@ use super::{Expected, Wire, array, element_of, numeric, time};
 
 /// Writes a value as the server's type wants it, or says what that type takes.
 pub(crate) fn encode(value: &Value<'_>, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Expected> {
-    match (Wire::of(ty), value) {
+    encode_as(value, Wire::of(ty), ty, out)
+}
+
+/// The same for many values of one type, which travels as `wire`.
+pub(crate) fn encode_as(value: &Value<'_>, wire: Wire, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Expected> {
+    match (wire, value) {
         (_, Value::Null(_)) => return Ok(IsNull::Yes),
         (wire, Value::I64(v)) => integer(*v, wire, ty, out)?,
         (wire, Value::I32(v)) => integer((*v).into(), wire, ty, out)?,
