@@ -313,6 +313,14 @@ impl<R: Executor> Executor for With<'_, R> {
     }
 }
 
+/// Waits until an abandoned statement is cancelled: who is told that it timed out may rely on its not taking
+/// effect later.
+async fn settle(repo: &RepoInner) {
+    if let Some(pools) = repo.pools() {
+        pools.settle(SETTLE).await;
+    }
+}
+
 /// The longest wait for the end of a statement that was cancelled.
 const SETTLE: Duration = Duration::from_secs(1);
 
@@ -345,10 +353,8 @@ pub(crate) async fn bounded<R>(
                 result
             } else {
                 let waited_for_server = has_connection.load(Ordering::Relaxed) || executor.is_pinned();
-                if waited_for_server && let Some(pools) = repo.pools() {
-                    // The statement is being cancelled. Who is told that it timed out may rely on its not
-                    // taking effect later.
-                    pools.settle(SETTLE).await;
+                if waited_for_server {
+                    settle(repo).await;
                 }
                 let after = deadline.duration_since(started);
                 Err(match own == Some(deadline) {
@@ -427,6 +433,10 @@ pub(crate) async fn run<'q, S: RowSink>(
         });
         bounded(executor, options.timeout, &has_connection, work).instrument(watch.span()).await
     };
+    if has_connection.load(Ordering::Relaxed) && result.as_ref().is_err_and(Error::is_timeout) {
+        // Only now is the statement's future gone, and its cancellation under way.
+        settle(repo).await;
+    }
     let (text, statement, params) = match &job {
         Some(Job::Statement(sql, params)) => (sql.text(), Some(sql), &params[..]),
         Some(Job::InsertMany(_)) => ("INSERT of many rows", None, &[][..]),
