@@ -133,7 +133,7 @@ async fn null_is_none_for_every_type() {
 }
 
 #[tokio::test]
-async fn a_value_that_would_change_is_refused_before_anything_runs() {
+async fn a_value_that_would_change_is_refused_before_its_statement_runs() {
     let nanosecond = NaiveTime::from_hms_nano_opt(1, 2, 3, 1).expect("a time");
     let leap = NaiveTime::from_hms_micro_opt(23, 59, 59, 1_000_000).expect("a leap second");
     let day = date(2021, 1, 2);
@@ -161,7 +161,11 @@ async fn a_value_that_would_change_is_refused_before_anything_runs() {
             ErrorKind::Encode { column, .. } => assert_eq!(column, "parameter 1", "{value:?}"),
             other => panic!("{value:?}: {other:?}"),
         }
-        assert!(db.is_clean(), "not even the BEGIN ran for {value:?}");
+        // The transaction counts on its BEGIN, whatever becomes of the statement.
+        assert!(db.in_transaction(), "the BEGIN was carried out for {value:?}");
+        db.control(&[emr_core::Control::Rollback]).await.expect("a rollback");
+        let alone = run(db.as_mut(), &[], "insert into t values (?1)", std::slice::from_ref(&value)).await;
+        assert!(alone.is_err() && db.is_clean(), "nothing ran for {value:?}");
     }
     assert_eq!(crate::common::number(db.as_mut(), "select count(*) from t").await, 0);
 }
