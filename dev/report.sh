@@ -3,6 +3,7 @@
 
 STAGE_LINES=()
 FAILED_STAGES=()
+ACCEPTANCE_LINES=()
 declare -A BACKENDS=()
 
 run_stage() {
@@ -42,6 +43,7 @@ report() {
     for backend in sqlite postgres; do
         echo "backend=$backend ${BACKENDS[$backend]:-$not_run}"
     done
+    [ ${#ACCEPTANCE_LINES[@]} -eq 0 ] || printf '%s\n' "${ACCEPTANCE_LINES[@]}"
     if [ ${#FAILED_STAGES[@]} -gt 0 ]; then
         echo "dev/test: FAILED: ${FAILED_STAGES[*]} (after $SECONDS s)"
         return 1

@@ -3,7 +3,7 @@
 #[doc(hidden)]
 pub use emr_core as __core;
 pub use emr_core::*;
-pub use emr_macros::{MultiRepo, Syncable};
+pub use emr_macros::{MultiRepo, Projection, Syncable};
 
 // Linking an adapter registers it.
 #[cfg(feature = "postgres")]
@@ -14,9 +14,11 @@ use emr_sqlite as _;
 /// What most programs need: `use emr::prelude::*;`.
 pub mod prelude {
     pub use emr_core::{
-        BelongsTo, Error, ErrorKind, Expr, HasMany, HasOne, Json, Lock, ManyToMany, MultiRepo, Repo, RepoHandle,
-        RepoOptions, Result, Syncable, SyncableExt, Timeout, TransactionOptions, Tx, fragment, now,
+        Alias, ArrayFunctions, AssocExt, BelongsTo, BuildAssoc, Changeset, Draft, Error, ErrorKind, Expr, HasMany,
+        HasOne, Json, JsonFunctions, Lock, ManyToMany, MultiRepo, OnConflict, Projection, Repo, RepoHandle,
+        RepoOptions, Result, Select, Syncable, SyncableExt, TemporalFunctions, Timeout, TransactionOptions,
+        Transactional, Tx, Unit, Upserted, excluded, fragment, now,
     };
     // The derives have the names of the traits they implement.
-    pub use emr_macros::{MultiRepo, Syncable};
+    pub use emr_macros::{MultiRepo, Projection, Syncable};
 }

@@ -211,13 +211,22 @@ fn assert_send_and_sync<T: Send + Sync>() {}
 
 /// Never run: that it compiles is the test. The futures are `Send` though nobody knows what `R` is.
 #[allow(dead_code)]
-fn every_future_of_any_repo_is_send<R: Repo>(repo: &R, post: &Post) {
+fn every_future_of_any_repo_is_send<R: Repo>(repo: &R, post: &Post, posts: &[Post]) {
     assert_send(repo.all(Post::query()));
     assert_send(repo.one(Post::query()));
     assert_send(repo.get::<Post>(1));
     assert_send(repo.get_by::<Post>(Post::ID.eq(1)));
     assert_send(repo.fetch::<Post>(1));
-    assert_send(repo.fetch_locked::<Post>(1, Lock::UPDATE));
+    assert_send(repo.fetch::<Post>(1).tag("post"));
+    assert_send(repo.fetch_one(Post::query()));
+    assert_send(repo.all_by::<Post>(Post::ID.eq(1)));
+    assert_send(repo.reload(post));
+    assert_send(repo.reload_all(posts));
+    assert_send(repo.refetch(post));
+    assert_send(repo.refetch_all(posts));
+    assert_send(repo.table_exists("posts"));
+    assert_send(repo.query_many("select 1; select 2"));
+    assert_send(repo.explain_with(Post::query(), emr::ExplainOptions::new().analyze()));
     assert_send(repo.fetch_by::<Post>(Post::ID.eq(1)));
     assert_send(repo.exists(Post::query()));
     assert_send(repo.count(&Post::query()));
@@ -243,6 +252,20 @@ fn every_future_of_any_repo_is_send<R: Repo>(repo: &R, post: &Post) {
     assert_send(async { repo.read_only().with_prefix("other").all(Post::query()).await });
 }
 
+/// Never run, as above: what needs a transaction.
+#[allow(dead_code)]
+fn every_future_of_any_transaction_is_send<T: Transactional>(tx: &T) {
+    assert_send(tx.fetch::<Post>(1).lock(Lock::UPDATE));
+    assert_send(tx.fetch_by::<Post>(Post::ID.eq(1)).lock(Lock::SHARE.nowait()));
+    assert_send(tx.all_locked(Post::query(), Lock::UPDATE));
+    assert_send(tx.one_locked(Post::query(), Lock::UPDATE));
+    assert_send(tx.advisory_lock("name"));
+    assert_send(tx.advisory_lock_shared(String::from("name")));
+    assert_send(tx.try_advisory_lock("name"));
+    assert_send(async { tx.with_timeout(Timeout::Infinite).try_advisory_lock_shared("name").await });
+    assert_send(async { tx.with_prefix("other").fetch::<Post>(1).lock(Lock::UPDATE).await });
+}
+
 /// Never run, as above: how transactions, checkouts and repos end.
 #[allow(dead_code)]
 fn every_other_future_is_send(tx: fn() -> Tx, repo: &RepoHandle) {
@@ -252,6 +275,7 @@ fn every_other_future_is_send(tx: fn() -> Tx, repo: &RepoHandle) {
     assert_send(repo.stop(Duration::ZERO));
     assert_send(emr::open("sqlite::memory:"));
     assert_send(repo.transaction(async |tx| tx.all(Post::query()).await));
+    assert_send(repo.transaction_retry(TransactionOptions::new().retry(2), || async |tx| tx.all(Post::query()).await));
 }
 
 #[test]

@@ -10,8 +10,8 @@ usage: emr-bench --backend sqlite|postgres [--case NAME] [--rounds N] [--lib NAM
   --lib     the contenders to run beside `driver`, which always runs; all where it is left out
   --url     the PostgreSQL server; else EMR_POSTGRES_URL, else postgres://postgres@127.0.0.1:5432/postgres
 
-cases: get_by_pk, get_by_pk_16, load_10k, insert_one, insert_many_100, insert_many_1000,
-       insert_many_10000, tx_update, idle_repos_10k";
+cases: get_by_pk, get_by_pk_16, load_10k, filter_join, preload, stream_100k, insert_one, insert_many_100,
+       insert_many_1000, insert_many_10000, tx_update, idle_repos_10k";
 
 const POSTGRES: &str = "postgres://postgres@127.0.0.1:5432/postgres";
 
@@ -37,11 +37,20 @@ pub(crate) struct Args {
     pub(crate) rounds: usize,
     libs: Option<Vec<String>>,
     pub(crate) url: String,
+    pub(crate) weigh: Option<Weigh>,
+}
+
+/// What this program is told when it starts itself: the contender to weigh, and where its database is.
+#[derive(Debug)]
+pub(crate) struct Weigh {
+    pub(crate) lib: String,
+    pub(crate) place: String,
 }
 
 impl Args {
     pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Args, String> {
         let (mut backend, mut cases, mut rounds, mut libs, mut url) = (None, Case::ALL.to_vec(), 15, None, None);
+        let (mut weigh, mut place) = (None, None);
         while let Some(word) = words.next() {
             let value = words.next().ok_or_else(|| format!("{word} wants a value"))?;
             match word.as_str() {
@@ -60,12 +69,15 @@ impl Args {
                 },
                 "--lib" => libs = Some(value.split(',').map(str::to_owned).collect()),
                 "--url" => url = Some(value),
+                "--weigh" => weigh = Some(value),
+                "--place" => place = Some(value),
                 _ => return Err(format!("there is no option {word:?}")),
             }
         }
         let backend = backend.ok_or("--backend is missing")?;
         let url = url.or_else(|| std::env::var("EMR_POSTGRES_URL").ok()).unwrap_or_else(|| POSTGRES.to_owned());
-        Ok(Args { backend, cases, rounds, libs, url })
+        let weigh = weigh.zip(place).map(|(lib, place)| Weigh { lib, place });
+        Ok(Args { backend, cases, rounds, libs, url, weigh })
     }
 
     /// Whether this contender was asked for.

@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::task::JoinHandle;
 
-use crate::contender::{Contender, Person, Result, Sum};
-use crate::ground::{Ground, USERS, person, user};
+use crate::contender::{COLOR, Contender, FOUND, Found, Person, Result, tree_sum};
+use crate::ground::{AUTHORS, Ground, POSTS, USERS, author, person, post, user};
+use crate::sum::{Sum, Tally};
+use crate::weigh;
 
 /// Tasks that share the pool in `get_by_pk_16`.
 const TASKS: usize = 16;
@@ -20,6 +22,9 @@ pub(crate) enum Case {
     GetByPk,
     GetByPk16,
     Load,
+    FilterJoin,
+    Preload,
+    Stream,
     InsertOne,
     InsertMany(i64),
     TxUpdate,
@@ -35,11 +40,14 @@ pub(crate) struct Turn {
 
 impl Case {
     /// The idle repos come first: they are weighed by the memory of a process that has done nothing else.
-    pub(crate) const ALL: [Case; 9] = [
+    pub(crate) const ALL: [Case; 12] = [
         Case::IdleRepos,
         Case::GetByPk,
         Case::GetByPk16,
         Case::Load,
+        Case::FilterJoin,
+        Case::Preload,
+        Case::Stream,
         Case::InsertOne,
         Case::InsertMany(100),
         Case::InsertMany(1_000),
@@ -53,6 +61,9 @@ impl Case {
             Case::GetByPk => "get_by_pk".to_owned(),
             Case::GetByPk16 => "get_by_pk_16".to_owned(),
             Case::Load => "load_10k".to_owned(),
+            Case::FilterJoin => "filter_join".to_owned(),
+            Case::Preload => "preload".to_owned(),
+            Case::Stream => "stream_100k".to_owned(),
             Case::InsertOne => "insert_one".to_owned(),
             Case::InsertMany(rows) => format!("insert_many_{rows}"),
             Case::TxUpdate => "tx_update".to_owned(),
@@ -98,6 +109,39 @@ impl Case {
                 }
                 let turn = clock.stop();
                 same(&users.iter().collect::<Sum>(), &(1..=USERS).map(user).collect::<Vec<_>>().iter().collect())?;
+                Ok(turn)
+            }
+            Case::FilterJoin => {
+                let below: Vec<i64> = (0..ops).map(|n| POSTS - n % 500).collect();
+                let ranking = ranking();
+                let from = |below: &i64| ranking.partition_point(|(visits, _)| visits >= below);
+                let first = |at: usize| ranking[at..].iter().take(FOUND).map(|(_, found)| found.clone()).collect();
+                let expected: Vec<Vec<Found>> = below.iter().map(from).map(first).collect();
+                let clock = Clock::start();
+                let lists = in_task(contender, |contender| async move { contender.filter_join(below).await }).await??;
+                let turn = clock.stop();
+                same(&lists, &expected)?;
+                Ok(turn)
+            }
+            Case::Preload => {
+                let mut authors = Vec::new();
+                let clock = Clock::start();
+                for _ in 0..ops {
+                    authors = in_task(contender, |contender| async move { contender.preload().await }).await??;
+                }
+                let turn = clock.stop();
+                same(&tree_sum(&authors)?, &tree_sum(&(1..=AUTHORS).map(author).collect::<Vec<_>>())?)?;
+                Ok(turn)
+            }
+            Case::Stream => {
+                let mut tally = Tally::default();
+                let clock = Clock::start();
+                for _ in 0..ops {
+                    let empty = Tally::default();
+                    tally = in_task(contender, |contender| async move { contender.stream(empty).await }).await??;
+                }
+                let turn = clock.stop();
+                same(&tally, &weigh::entries())?;
                 Ok(turn)
             }
             Case::InsertOne => {
@@ -159,7 +203,16 @@ fn keys(ops: i64) -> impl Iterator<Item = i64> {
     (0..ops).map(|n| n * 7_919 % USERS + 1)
 }
 
-fn same<T: PartialEq>(found: &T, expected: &T) -> Result<()> {
+/// The posts whose authors have the right hair, the most visited first, with their visits.
+fn ranking() -> Vec<(i64, Found)> {
+    let right = (1..=POSTS).map(post).map(|post| (user(post.user_id), post));
+    let right = right.filter(|(author, _)| author.hair_color.as_deref() == Some(COLOR));
+    let mut ranking: Vec<_> = right.map(|(author, post)| (post.visits, (post.id, post.title, author.name))).collect();
+    ranking.sort_by_key(|(visits, _)| -visits);
+    ranking
+}
+
+pub(crate) fn same<T: PartialEq>(found: &T, expected: &T) -> Result<()> {
     if found == expected { Ok(()) } else { Err("the result is wrong".into()) }
 }
 

@@ -1,12 +1,20 @@
 //! What every contender must be able to do, and the rows that it does it with.
 
 use async_trait::async_trait;
-use emr::prelude::Syncable;
+use emr::prelude::{HasMany, Syncable};
+
+use crate::sum::{Sum, Tally};
 
 pub(crate) type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
 
 /// The connections that each contender may hold.
 pub(crate) const POOL: u32 = 4;
+/// The rows that `filter_join` asks for.
+pub(crate) const FOUND: usize = 100;
+/// The colour that it asks for.
+pub(crate) const COLOR: &str = "hair_color";
+/// The rows that a stream fetches at a time.
+pub(crate) const BATCH: usize = 500;
 
 /// A row to read. There are [`USERS`](crate::ground::USERS) of them, and they never change.
 #[derive(Syncable, Debug, Clone, PartialEq)]
@@ -26,6 +34,49 @@ pub(crate) struct Person {
     pub(crate) hair_color: Option<String>,
 }
 
+/// A user with posts. The first [`AUTHORS`](crate::ground::AUTHORS) users have some.
+#[derive(Syncable, Debug, PartialEq)]
+#[emr(table = "users")]
+pub(crate) struct Author {
+    pub(crate) id: i64,
+    pub(crate) name: String,
+    pub(crate) hair_color: Option<String>,
+    #[emr(has_many(key = "user_id"))]
+    pub(crate) posts: HasMany<Post>,
+}
+
+#[derive(Syncable, Debug, PartialEq)]
+#[emr(table = "posts")]
+pub(crate) struct Post {
+    pub(crate) id: i64,
+    pub(crate) user_id: i64,
+    pub(crate) title: String,
+    /// No two posts have as many.
+    pub(crate) visits: i64,
+    #[emr(has_many)]
+    pub(crate) comments: HasMany<Comment>,
+}
+
+#[derive(Syncable, Debug, PartialEq)]
+#[emr(table = "comments")]
+pub(crate) struct Comment {
+    pub(crate) id: i64,
+    pub(crate) post_id: i64,
+    pub(crate) body: String,
+}
+
+/// A row of a long table. There are [`ENTRIES`](crate::ground::ENTRIES) of them.
+#[derive(Syncable, Debug)]
+#[emr(table = "entries")]
+pub(crate) struct Entry {
+    pub(crate) id: i64,
+    pub(crate) name: String,
+    pub(crate) hair_color: Option<String>,
+}
+
+/// A post with the name of its author: id, title, name.
+pub(crate) type Found = (i64, String, String);
+
 /// One library, with its own connections to the database of the run.
 ///
 /// The methods that take a list are called with a whole round's work, so that what is measured is the
@@ -38,6 +89,16 @@ pub(crate) trait Contender: Send + Sync {
     /// All users, in one call.
     async fn load(&self) -> Result<Vec<User>>;
 
+    /// One call each: the [`FOUND`] most visited posts below so many visits whose authors have hair of this
+    /// [`COLOR`].
+    async fn filter_join(&self, below: Vec<i64>) -> Result<Vec<Vec<Found>>>;
+
+    /// All authors with their posts and the comments on these, in one call per level.
+    async fn preload(&self) -> Result<Vec<Author>>;
+
+    /// Adds up all entries, of which no more than a batch is held at a time.
+    async fn stream(&self, tally: Tally) -> Result<Tally>;
+
     /// Inserts these people, one call each. Their ids are not used: the database's are returned.
     async fn insert_one(&self, people: Vec<Person>) -> Result<Vec<i64>>;
 
@@ -48,37 +109,17 @@ pub(crate) trait Contender: Send + Sync {
     async fn tx_update(&self, renames: Vec<(Person, String)>) -> Result<u64>;
 }
 
-/// Count and checksum of rows, whatever their order.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Sum {
-    rows: u64,
-    hash: u64,
-}
-
-impl Sum {
-    pub(crate) fn add(&mut self, id: i64, name: &str, hair_color: Option<&str>) {
-        let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-        let color = hair_color.map_or(&b"\xff"[..], str::as_bytes);
-        for byte in id.to_le_bytes().iter().chain(name.as_bytes()).chain(b"\0").chain(color) {
-            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+/// Every row with its parent, wherever it stands: what a row says of its parent is not asked.
+pub(crate) fn tree_sum(authors: &[Author]) -> Result<Sum> {
+    let mut sum = Sum::default();
+    for author in authors {
+        sum.add(author.id, &author.name, author.hair_color.as_deref());
+        for post in author.posts.get()? {
+            sum.add(post.id, &post.title, Some(&author.name));
+            for comment in post.comments.get()? {
+                sum.add(comment.id, &comment.body, Some(&post.title));
+            }
         }
-        self.rows += 1;
-        self.hash = self.hash.wrapping_add(hash);
     }
-}
-
-impl<'u> FromIterator<&'u User> for Sum {
-    fn from_iter<I: IntoIterator<Item = &'u User>>(users: I) -> Self {
-        let mut sum = Sum::default();
-        users.into_iter().for_each(|user| sum.add(user.id, &user.name, user.hair_color.as_deref()));
-        sum
-    }
-}
-
-impl<'p> FromIterator<&'p Person> for Sum {
-    fn from_iter<I: IntoIterator<Item = &'p Person>>(people: I) -> Self {
-        let mut sum = Sum::default();
-        people.into_iter().for_each(|person| sum.add(person.id, &person.name, person.hair_color.as_deref()));
-        sum
-    }
+    Ok(sum)
 }

@@ -7,12 +7,23 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use emr::RepoOptions;
+use emr::prelude::HasMany;
 
+use crate::args::Backend;
 use crate::cases::Case;
-use crate::contender::{Contender, Person, Result, Sum, User};
+use crate::contender::{Author, COLOR, Comment, Contender, Person, Post, Result, User};
+use crate::sum::Sum;
 
 /// How many users there are.
 pub(crate) const USERS: i64 = 10_000;
+/// How many of them have posts.
+pub(crate) const AUTHORS: i64 = 100;
+/// Posts of an author, and comments on a post.
+pub(crate) const EACH: i64 = 10;
+pub(crate) const POSTS: i64 = AUTHORS * EACH;
+pub(crate) const COMMENTS: i64 = POSTS * EACH;
+/// Rows of the table that is streamed.
+pub(crate) const ENTRIES: i64 = 100_000;
 
 #[async_trait(?Send)]
 pub(crate) trait Ground {
@@ -22,8 +33,8 @@ pub(crate) trait Ground {
     /// The settings of an EMR repo on the database.
     fn options(&self) -> RepoOptions;
 
-    /// The contenders of a case by name, the yardstick first, and the yardstick once more as `control`.
-    async fn contenders(&self, case: Case) -> Result<Vec<(&'static str, Arc<dyn Contender>)>>;
+    /// Where contenders find the database.
+    fn place(&self) -> &dyn Place;
 
     /// Leaves these people in their table, and no others.
     async fn reset(&mut self, people: &[Person]) -> Result<()>;
@@ -38,11 +49,60 @@ pub(crate) trait Ground {
     async fn remove(self: Box<Self>) -> Result<()>;
 }
 
+/// Where the database of a run is.
+#[async_trait(?Send)]
+pub(crate) trait Place {
+    /// Its name, by which another process finds it.
+    fn name(&self) -> String;
+
+    /// The names of a case's contenders, the yardstick first, and the yardstick once more as `control`.
+    fn libs(&self, case: Case) -> &'static [&'static str];
+
+    /// Opens one of them.
+    async fn contender(&self, case: Case, lib: &str) -> Result<Arc<dyn Contender>>;
+}
+
+/// The place of this name.
+pub(crate) fn place(backend: Backend, url: &str, name: &str) -> Result<Box<dyn Place>> {
+    Ok(match backend {
+        Backend::Postgres => Box::new(postgres::PostgresPlace::new(url, name)?),
+        Backend::Sqlite => Box::new(sqlite::SqlitePlace::new(name)),
+    })
+}
+
 pub(crate) fn user(id: i64) -> User {
     let Person { id, name, hair_color } = person(id);
     User { id, name, hair_color }
 }
 
 pub(crate) fn person(id: i64) -> Person {
-    Person { id, name: format!("User {id}"), hair_color: (id % 3 != 0).then(|| "hair_color".to_owned()) }
+    Person { id, name: format!("User {id}"), hair_color: (id % 3 != 0).then(|| COLOR.to_owned()) }
+}
+
+pub(crate) fn author(id: i64) -> Author {
+    let Person { id, name, hair_color } = person(id);
+    Author { id, name, hair_color, posts: HasMany::loaded(children(id).map(post).collect()) }
+}
+
+pub(crate) fn post(id: i64) -> Post {
+    Post {
+        id,
+        user_id: parent(id),
+        title: format!("Post {id}"),
+        // As many different numbers as there are posts, without their order.
+        visits: id * 7_919 % POSTS,
+        comments: HasMany::loaded(children(id).map(comment).collect()),
+    }
+}
+
+pub(crate) fn comment(id: i64) -> Comment {
+    Comment { id, post_id: parent(id), body: format!("Comment {id}") }
+}
+
+fn parent(id: i64) -> i64 {
+    (id - 1) / EACH + 1
+}
+
+fn children(id: i64) -> impl Iterator<Item = i64> {
+    (id - 1) * EACH + 1..=id * EACH
 }

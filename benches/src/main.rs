@@ -8,6 +8,8 @@ mod ground;
 mod idle;
 mod measure;
 mod pin;
+mod sum;
+mod weigh;
 
 use std::process::ExitCode;
 
@@ -41,6 +43,9 @@ fn main() -> ExitCode {
 }
 
 async fn run(args: &Args, pinned: Result<(), String>) -> Result<()> {
+    if let Some(what) = &args.weigh {
+        return weigh::run(args, what).await;
+    }
     let mut ground: Box<dyn Ground> = match args.backend {
         Backend::Postgres => Box::new(ground::postgres::PostgresGround::create(&args.url).await?),
         Backend::Sqlite => Box::new(ground::sqlite::SqliteGround::create()?),

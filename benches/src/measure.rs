@@ -7,6 +7,7 @@ use crate::args::Args;
 use crate::cases::{Case, Turn};
 use crate::contender::{Contender, Result};
 use crate::ground::Ground;
+use crate::weigh;
 
 /// How long a turn shall be.
 const TURN: Duration = Duration::from_millis(150);
@@ -20,8 +21,9 @@ struct Entrant {
 /// Measures a case. `client` says whether this process is pinned.
 pub(crate) async fn run(args: &Args, case: Case, ground: &mut dyn Ground, client: Result<&(), &String>) -> Result<()> {
     let mut entrants = Vec::new();
-    for (lib, contender) in ground.contenders(case).await? {
+    for &lib in ground.place().libs(case) {
         if lib == "driver" || args.wants(lib) {
+            let contender = ground.place().contender(case, lib).await?;
             entrants.push(Entrant { lib, contender, turns: Vec::new() });
         }
     }
@@ -54,8 +56,12 @@ pub(crate) async fn run(args: &Args, case: Case, ground: &mut dyn Ground, client
         let mut ratios: Vec<f64> =
             turns.iter().zip(&yardstick).map(|(turn, yard)| turn.wall.as_secs_f64() / yard.as_secs_f64()).collect();
         ratios.sort_by(f64::total_cmp);
+        let peak = match case {
+            Case::Stream => format!(" peak_bytes={}", weigh::in_process(args, lib, &ground.place().name())?),
+            _ => String::new(),
+        };
         println!(
-            "bench case={} backend={} lib={lib} ns_per_op={} ratio={:.3} cpu_ns_per_op={} rounds={}",
+            "bench case={} backend={} lib={lib} ns_per_op={} ratio={:.3} cpu_ns_per_op={} rounds={}{peak}",
             case.name(),
             args.backend.name(),
             per_op(|turn| turn.wall),

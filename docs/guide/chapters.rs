@@ -11,3 +11,21 @@ pub mod schemas {}
 
 #[doc = include_str!("src/errors.md")]
 pub mod errors {}
+
+#[doc = include_str!("src/queries.md")]
+pub mod queries {}
+
+#[doc = include_str!("src/associations.md")]
+pub mod associations {}
+
+#[doc = include_str!("src/changesets.md")]
+pub mod changesets {}
+
+#[doc = include_str!("src/writing.md")]
+pub mod writing {}
+
+#[doc = include_str!("src/transactions.md")]
+pub mod transactions {}
+
+#[doc = include_str!("src/functions.md")]
+pub mod functions {}

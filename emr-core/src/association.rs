@@ -1,8 +1,23 @@
 //! The slots of a struct that hold associated rows, and the constants that name them.
 
+mod assoc;
+mod content;
+mod ends;
+mod path;
+mod record;
+mod slot;
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+
+pub use assoc::{AssocExt, BuildAssoc};
+pub(crate) use content::Content;
+pub(crate) use ends::{Ends, Few, fitting};
+pub use path::{IntoPath, Path};
+pub use record::Record;
+pub use slot::Slot;
+pub(crate) use slot::{to_many, to_one};
 
 use crate::schema::{AssociationDef, Syncable};
 
@@ -40,6 +55,11 @@ impl<S, T> Association<S, T> {
     pub const fn new(index: usize) -> Self {
         Association { index, ends: PhantomData }
     }
+
+    /// The position in [`Schema::associations`](crate::Schema::associations).
+    pub fn index(self) -> usize {
+        self.index
+    }
 }
 
 impl<S: Syncable, T: Syncable> Association<S, T> {
@@ -58,25 +78,23 @@ impl<S: Syncable, T: Syncable> fmt::Debug for Association<S, T> {
 macro_rules! to_one {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        pub struct $name<T>(Option<Option<Arc<T>>>);
+        pub struct $name<T>(Content<Arc<T>>);
 
-        impl<T> $name<T> {
+        impl<T: Send + Sync + 'static> $name<T> {
             /// A loaded slot: the row, or `None` where there is none.
             pub fn loaded(row: Option<Arc<T>>) -> Self {
-                $name(Some(row))
+                $name(Content::of(row))
             }
+        }
 
-            /// Whether it was loaded.
-            pub fn is_loaded(&self) -> bool {
-                self.0.is_some()
-            }
+        impl<T> $name<T> {
 
             /// The row, or `None` where there is none.
             ///
             /// # Errors
             /// [`NotLoaded`] if it was not loaded.
             pub fn get(&self) -> Result<Option<&Arc<T>>, NotLoaded> {
-                self.0.as_ref().map(Option::as_ref).ok_or(NotLoaded)
+                self.0.get().ok_or(NotLoaded)
             }
         }
 
@@ -87,25 +105,23 @@ macro_rules! to_one {
 macro_rules! to_many {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        pub struct $name<T>(Option<Vec<T>>);
+        pub struct $name<T>(Content<Vec<T>>);
 
-        impl<T> $name<T> {
+        impl<T: Send + Sync + 'static> $name<T> {
             /// A loaded slot with these rows.
             pub fn loaded(rows: Vec<T>) -> Self {
-                $name(Some(rows))
+                $name(Content::list(rows))
             }
+        }
 
-            /// Whether it was loaded.
-            pub fn is_loaded(&self) -> bool {
-                self.0.is_some()
-            }
+        impl<T> $name<T> {
 
             /// The rows.
             ///
             /// # Errors
             /// [`NotLoaded`] if they were not loaded.
             pub fn get(&self) -> Result<&[T], NotLoaded> {
-                self.0.as_deref().ok_or(NotLoaded)
+                self.0.get().map(|rows| rows.map_or(&[][..], Vec::as_slice)).ok_or(NotLoaded)
             }
         }
 
@@ -115,16 +131,28 @@ macro_rules! to_many {
 
 macro_rules! slot_impls {
     ($name:ident) => {
+        impl<T> $name<T> {
+            /// Whether it was loaded.
+            pub fn is_loaded(&self) -> bool {
+                self.0.is_loaded()
+            }
+
+            /// Forgets what was loaded.
+            pub fn reset(&mut self) {
+                self.0 = Content::NotLoaded;
+            }
+        }
+
         impl<T> Default for $name<T> {
             /// Not loaded.
             fn default() -> Self {
-                $name(None)
+                $name(Content::NotLoaded)
             }
         }
 
         impl<T> Clone for $name<T>
         where
-            T: Clone,
+            T: Clone + Send + Sync + 'static,
         {
             fn clone(&self) -> Self {
                 $name(self.0.clone())
@@ -139,9 +167,9 @@ macro_rules! slot_impls {
 
         impl<T: fmt::Debug> fmt::Debug for $name<T> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                match &self.0 {
-                    Some(rows) => rows.fmt(f),
-                    None => f.write_str("NotLoaded"),
+                match self.get() {
+                    Ok(rows) => rows.fmt(f),
+                    Err(NotLoaded) => f.write_str("NotLoaded"),
                 }
             }
         }

@@ -37,6 +37,34 @@ pub struct Capabilities {
     pub nulls_order: bool,
     /// The pattern match can ignore case by itself (ILIKE); else both sides are lowered.
     pub ilike: bool,
+    /// FULL JOIN exists.
+    pub full_join: bool,
+    /// RIGHT JOIN exists.
+    pub right_join: bool,
+    /// A subquery in FROM can read the sources before it.
+    pub lateral: bool,
+    /// DISTINCT ON exists.
+    pub distinct_on: bool,
+    /// A limit can let in rows that the order puts beside the last one.
+    pub with_ties: bool,
+    /// EXCEPT and INTERSECT exist.
+    pub except: bool,
+    /// EXCEPT ALL and INTERSECT ALL exist.
+    pub except_all: bool,
+    /// A common table expression can be told to be computed once, or not to be.
+    pub materialized_ctes: bool,
+    /// A value can be compared with ANY or ALL rows of a query.
+    pub quantified_comparison: bool,
+    /// An aggregate takes a FILTER; else a CASE stands in.
+    pub aggregate_filter: bool,
+    /// A query can name windows; else they are written where they are used.
+    pub named_windows: bool,
+    /// The window function `nth_value` exists.
+    pub nth_value: bool,
+    /// A lock can name the table whose rows it is about.
+    pub lock_of: bool,
+    /// An upsert can name the constraint that it is about.
+    pub conflict_constraints: bool,
     /// Tables can be in schemas or databases of their own.
     pub prefixes: bool,
     /// DDL is undone by ROLLBACK.
@@ -47,6 +75,10 @@ pub struct Capabilities {
     pub isolation_levels: &'static [IsolationLevel],
     /// A transaction can be read-only.
     pub read_only_transactions: bool,
+    /// A serializable, read-only transaction can wait for a snapshot that never fails.
+    pub deferrable_transactions: bool,
+    /// Transactions can take locks that are names and no rows.
+    pub advisory_locks: bool,
     /// Floats can be NaN and infinite.
     pub special_floats: bool,
     /// A cursor lives only inside a transaction.
@@ -126,11 +158,27 @@ impl Capabilities {
             key_locks: false,
             nulls_order: false,
             ilike: false,
+            full_join: false,
+            right_join: true,
+            lateral: false,
+            distinct_on: false,
+            with_ties: false,
+            except: true,
+            except_all: false,
+            materialized_ctes: false,
+            quantified_comparison: true,
+            aggregate_filter: false,
+            named_windows: true,
+            nth_value: true,
+            lock_of: false,
+            conflict_constraints: false,
             prefixes: false,
             transactional_ddl: false,
             error_aborts_transaction: false,
             isolation_levels: &[],
             read_only_transactions: false,
+            deferrable_transactions: false,
+            advisory_locks: false,
             special_floats: false,
             cursor_needs_transaction: false,
         }

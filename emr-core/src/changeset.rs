@@ -1,22 +1,55 @@
 //! Pending changes to one row.
 
+mod cast;
+mod columns;
+mod constraint;
+mod convert;
+mod errors;
+mod guard;
+mod input;
+mod old_row;
+mod prepare;
+mod rules;
+mod stamp;
+mod unique;
+mod validate;
+
 use std::borrow::Cow;
 use std::fmt;
 
+pub use columns::{FieldName, IntoColumns};
+pub use constraint::Constraint;
+pub use errors::{Errors, FieldError};
+pub use guard::Version;
+pub use input::{Input, IntoInput};
+pub use old_row::OldRow;
+pub use prepare::PrepareFuture;
+
+pub(crate) use rules::{Action, Rules};
+
+use crate::draft::Computed;
 use crate::error::{Error, Result};
-use crate::expr::{Column, IntoField};
-use crate::query::Query;
+use crate::expr::{Column, DynColumn, IntoCondition, IntoField, SourceRef};
+use crate::query::{Alias, Joinable, Query, Relation, WholeRow};
 use crate::schema::{Generated, Schema, Syncable};
+use crate::transaction::Tx;
 use crate::types::Field;
 use crate::value::Value;
 
 /// Columns and the values that they shall have. Unset columns keep their value, or take the database's
 /// default in a new row.
+///
+/// A changeset also takes untyped input ([`cast`](Changeset::cast)), judges it ([`validate_required`](Changeset::validate_required)
+/// and others), says which constraints of the database are errors of the user
+/// ([`unique_constraint`](Changeset::unique_constraint)), and under which conditions the row is written
+/// ([`optimistic_lock`](Changeset::optimistic_lock)). Writing takes it; clone it to show it again with its errors.
 #[must_use = "a changeset does nothing until a repo inserts or updates it"]
 pub struct Changeset<T> {
     data: Option<T>,
     changes: Vec<Change>,
     prefix: Option<Cow<'static, str>>,
+    rules: Option<Box<Rules>>,
+    prepares: Vec<prepare::Prepare<T>>,
 }
 
 /// One changed column.
@@ -29,24 +62,47 @@ pub(crate) struct Change {
 impl<T: Syncable> Changeset<T> {
     /// Changes to nothing yet: a new row.
     pub fn new() -> Self {
-        Changeset { data: None, changes: Vec::new(), prefix: None }
+        Changeset { data: None, changes: Vec::new(), prefix: None, rules: None, prepares: Vec::new() }
     }
 
     /// Changes to this row.
     pub fn of(data: T) -> Self {
-        Changeset { data: Some(data), changes: Vec::new(), prefix: None }
+        Changeset { data: Some(data), changes: Vec::new(), prefix: None, rules: None, prepares: Vec::new() }
     }
 
     /// The column shall have this value. For a row that has it already, nothing changes. The last call
     /// for a column wins.
     pub fn set<F: Field>(mut self, column: Column<T, F>, value: impl IntoField<F>) -> Self {
-        let value = value.into_field();
-        let column = column.index();
+        self.assign(column.index(), value.into_field());
+        self
+    }
+
+    /// The same without types: no change if the row has the value already.
+    fn assign(&mut self, column: usize, value: Value<'static>) {
         self.changes.retain(|change| change.column != column);
-        if self.data.as_ref().is_none_or(|data| data.value(column) != value) {
+        if self.data.as_ref().is_none_or(|data| !convert::same(&data.value(column), &value)) {
             self.changes.push(Change { column, value });
         }
-        self
+    }
+
+    /// The new value of a column, if it has one that is not NULL.
+    fn changed(&self, column: usize) -> Option<&Value<'static>> {
+        let change = self.changes.iter().find(|change| change.column == column)?;
+        Some(&change.value).filter(|value| !value.is_null())
+    }
+
+    /// The value that a column would have: the new one, or the row's.
+    fn effective(&self, column: usize) -> Option<Value<'_>> {
+        match self.changes.iter().find(|change| change.column == column) {
+            Some(change) => Some(change.value.borrowed()),
+            None => self.data.as_ref().map(|data| data.value(column)),
+        }
+    }
+
+    /// Sets a column, also to the value that it has.
+    pub(crate) fn put(&mut self, column: usize, value: Value<'static>) {
+        self.changes.retain(|change| change.column != column);
+        self.changes.push(Change { column, value });
     }
 
     /// Writes to the table in this schema (PostgreSQL, SQL Server) or database (MySQL).
@@ -98,7 +154,13 @@ impl<T: Syncable> Default for Changeset<T> {
 
 impl<T: Clone> Clone for Changeset<T> {
     fn clone(&self) -> Self {
-        Changeset { data: self.data.clone(), changes: self.changes.clone(), prefix: self.prefix.clone() }
+        Changeset {
+            data: self.data.clone(),
+            changes: self.changes.clone(),
+            prefix: self.prefix.clone(),
+            rules: self.rules.clone(),
+            prepares: self.prepares.clone(),
+        }
     }
 }
 
@@ -114,11 +176,14 @@ impl<T: Syncable> fmt::Debug for Changeset<T> {
                 out.field(column.field, &change.value);
             }
         }
+        if !self.is_valid() {
+            out.field("errors", &self.errors().to_string());
+        }
         out.finish_non_exhaustive()
     }
 }
 
-fn check_writable(schema: &Schema, column: usize) -> Result<()> {
+pub(crate) fn check_writable(schema: &Schema, column: usize) -> Result<()> {
     let def = &schema.columns[column];
     if def.read_only {
         return Err(Error::invalid(format!(
@@ -138,6 +203,9 @@ pub trait NewRow<T: Syncable>: Send + Sync + 'static {
     /// speaks for many.
     const UNIFORM: bool = false;
 
+    /// Whether some cells are made by the database: see [`computed`](NewRow::computed).
+    const COMPUTED: bool = false;
+
     /// Positions in [`Schema::columns`](crate::Schema::columns) of the columns that are set, ascending.
     ///
     /// # Errors
@@ -147,8 +215,43 @@ pub trait NewRow<T: Syncable>: Send + Sync + 'static {
     /// The value of a column that is set.
     fn cell(&self, column: usize) -> Value<'_>;
 
+    /// What makes the cell of a column, where it is no plain value.
+    fn computed(&self, _column: usize) -> Option<Computed<'_>> {
+        None
+    }
+
     /// Fills in what the client generates, before the other methods are called.
     fn prepare(&mut self) {}
+
+    /// Refuses a row that has errors.
+    ///
+    /// # Errors
+    /// [`Validation`](crate::ErrorKind::Validation); [`InvalidCall`](crate::ErrorKind::InvalidCall) for one that was put
+    /// together wrongly.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether something is to be done in the transaction before the row is written.
+    fn is_to_prepare(&self) -> bool {
+        false
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// Its own, and those of [`check`](NewRow::check) afterwards.
+    fn prepare_in(self, _tx: &Tx) -> impl Future<Output = Result<Self>> + Send
+    where
+        Self: Sized,
+    {
+        std::future::ready(Ok(self))
+    }
+
+    /// Makes errors of fields of what the database says.
+    fn refine(&self, error: Error) -> Error {
+        error
+    }
 
     /// The table's schema or database, where the row says it.
     fn row_prefix(&self) -> Option<&str> {
@@ -195,6 +298,7 @@ impl<T: Syncable> NewRow<T> for Changeset<T> {
     }
 
     fn prepare(&mut self) {
+        self.stamp_insert();
         if self.data.is_some() {
             return;
         }
@@ -207,6 +311,22 @@ impl<T: Syncable> NewRow<T> for Changeset<T> {
         }
     }
 
+    fn check(&self) -> Result<()> {
+        self.refuse_invalid()
+    }
+
+    fn is_to_prepare(&self) -> bool {
+        Changeset::is_to_prepare(self)
+    }
+
+    fn prepare_in(self, tx: &Tx) -> impl Future<Output = Result<Self>> + Send {
+        self.prepared(tx)
+    }
+
+    fn refine(&self, error: Error) -> Error {
+        Changeset::refine(self, error, Action::Insert)
+    }
+
     fn row_prefix(&self) -> Option<&str> {
         self.prefix.as_deref()
     }
@@ -217,6 +337,29 @@ pub trait SyncableExt: Syncable {
     /// All rows of the table, to be narrowed.
     fn query() -> Query<Self> {
         Query::new()
+    }
+
+    /// All columns of the table's row in a query, to be selected as the struct.
+    fn row() -> WholeRow<Self> {
+        WholeRow::of(SourceRef::Schema)
+    }
+
+    /// The table, to be joined where the condition holds.
+    fn on(condition: impl IntoCondition) -> Joinable {
+        Joinable::of(Relation::Schema(Self::schema())).on(condition)
+    }
+
+    /// A name for the table, for queries that read it more than once.
+    fn alias(name: &'static str) -> Alias<Self> {
+        Alias::new(name)
+    }
+
+    /// The column of this field, chosen at run time: for filters and orders that come from input.
+    ///
+    /// # Errors
+    /// [`InvalidCall`](crate::ErrorKind::InvalidCall), naming the fields that exist, if there is none.
+    fn column(field: &str) -> Result<DynColumn<Self>> {
+        DynColumn::find(field)
     }
 
     /// A new row. Columns that are not set take the database's defaults.

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::advisory::AdvisoryLock;
 use crate::capabilities::{Capabilities, IsolationLevel};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::insert::BulkInsert;
 use crate::row::RowSink;
 use crate::sql::Sql;
@@ -61,6 +62,35 @@ pub trait Connection: Send {
 
     /// Runs SQL of any number of statements, without parameters, and throws rows away.
     async fn script(&mut self, sql: &str) -> Result<()>;
+
+    /// Runs any number of statements one after the other, without parameters, and keeps what each of them gives: `sink`
+    /// makes a sink for each. The first that fails ends it; outside a transaction those before it stay.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) in an adapter that does not implement it.
+    async fn query_many(
+        &mut self,
+        _controls: &[Control],
+        _sql: &str,
+        _sink: fn() -> Box<dyn RowSink>,
+    ) -> Result<Vec<(Box<dyn RowSink>, Done)>> {
+        Err(Error::unsupported("several results of one call", &*self.capabilities().server))
+    }
+
+    /// Takes a lock that is a name, after its controls were carried out, and says whether it has it: `false` only if
+    /// the lock does not [wait](AdvisoryLock::wait). It is held until the transaction ends. An engine whose locks belong
+    /// to the session gives them back after [`Commit`](Control::Commit) and [`Rollback`](Control::Rollback), and until
+    /// then is not [clean](Connection::is_clean); whether [`RollbackTo`](Control::RollbackTo) gives back what was taken
+    /// since the savepoint is the engine's own rule.
+    ///
+    /// A lock that is not free may be refused before a [`Begin`](Control::Begin) was carried out: the transaction is then
+    /// begun by its next statement.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) in an adapter that does not implement it.
+    async fn advisory_lock(&mut self, _controls: &[Control], _lock: &AdvisoryLock) -> Result<bool> {
+        Err(Error::unsupported("advisory locks", &*self.capabilities().server))
+    }
 
     /// Inserts many rows that set the same columns, by the fastest road of the engine, all or none.
     /// Outside a transaction the adapter opens one if it needs more than one statement.
@@ -151,6 +181,8 @@ pub struct Begin {
     pub isolation: Option<IsolationLevel>,
     /// Refuses writes.
     pub read_only: bool,
+    /// Waits for a snapshot that no other transaction can make fail.
+    pub deferrable: bool,
 }
 
 /// The name of the savepoint of a level of nesting.

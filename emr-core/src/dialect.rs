@@ -1,9 +1,11 @@
 //! How one engine spells SQL.
 
 use crate::capabilities::Capabilities;
+use crate::explain::ExplainOptions;
+use crate::expr::Function;
 use crate::schema::ColumnDef;
 use crate::sql::SqlBuilder;
-use crate::value::SqlType;
+use crate::value::{SqlType, Value};
 
 /// How one engine spells SQL. What a server *can* do is in [`Capabilities`]; the renderer in
 /// [`render`](crate::render) asks both, and no other part of EMR writes SQL.
@@ -64,6 +66,21 @@ pub trait Dialect: Send + Sync + 'static {
     /// How a row of nothing but defaults is inserted.
     fn default_row(&self) -> &'static str {
         " DEFAULT VALUES"
+    }
+
+    /// How an insert says what is done where a key is taken.
+    fn upsert_style(&self) -> UpsertStyle {
+        UpsertStyle::DuplicateKey
+    }
+
+    /// Whether RETURNING calls the table of an UPDATE or DELETE by its alias. Else by its own name.
+    fn returns_by_alias(&self) -> bool {
+        true
+    }
+
+    /// Whether a parameter has a number by which it can be used again.
+    fn numbered_placeholders(&self) -> bool {
+        true
     }
 
     /// Whether a statement that sets a counted column must be wrapped in `SET IDENTITY_INSERT`.
@@ -150,10 +167,230 @@ pub trait Dialect: Send + Sync + 'static {
         None
     }
 
+    /// The type that a parameter is cast to where nothing around it tells its type, for an engine that guesses it.
+    fn parameter_cast(&self, _ty: SqlType) -> Option<String> {
+        None
+    }
+
+    /// How a list of values stands in FROM.
+    fn values_style(&self) -> ValuesStyle {
+        ValuesStyle::Named
+    }
+
+    /// Whether a recursive common table expression must be called so.
+    fn says_recursive(&self) -> bool {
+        true
+    }
+
+    /// Whether lateral joins are written CROSS APPLY and OUTER APPLY.
+    fn apply_joins(&self) -> bool {
+        false
+    }
+
+    /// The functions that lower and raise the case of text.
+    fn case_functions(&self) -> (&'static str, &'static str) {
+        ("lower", "upper")
+    }
+
+    /// What stands around a text to make it the number of its characters, in 64 bits.
+    fn length(&self) -> (&'static str, &'static str) {
+        ("char_length(", ")")
+    }
+
+    /// The operator that puts one text behind the other; `None` where that is the function `concat`.
+    fn concat_operator(&self) -> Option<&'static str> {
+        Some(" || ")
+    }
+
+    /// What stands before, between and behind a number and its digits to round it.
+    fn round(&self, _ty: SqlType) -> [&'static str; 3] {
+        ["round(", ", ", ")"]
+    }
+
+    /// What stands around a value of one type to make it another one, for casts that mean the same everywhere; see
+    /// [`cast`](crate::functions::cast). `from` is [`SqlType::Unknown`] for SQL text.
+    fn cast(&self, _from: SqlType, _to: SqlType) -> Option<(String, String)> {
+        None
+    }
+
+    /// The function that calculates with decimals, for an engine that has none of its own.
+    fn decimal_function(&self, _function: DecimalFunction) -> Option<&'static str> {
+        None
+    }
+
+    /// How an aggregate of values of this type is written, so that the result has the type that EMR promises.
+    fn aggregate(&self, function: &Function, _of: SqlType) -> AggregateSql {
+        AggregateSql::plain(function)
+    }
+
+    /// The server's time in UTC.
+    fn now(&self) -> &'static str {
+        "statement_timestamp()"
+    }
+
+    /// How time is added to times.
+    fn interval_style(&self) -> IntervalStyle {
+        IntervalStyle::Interval
+    }
+
+    /// How places in JSON documents are read.
+    fn json_style(&self) -> JsonStyle {
+        JsonStyle::PathQuery
+    }
+
+    /// Whether a ranking window function must be given an order.
+    fn ranking_needs_order(&self) -> bool {
+        false
+    }
+
     /// The prefix that shows a query's plan, where there is one.
     fn explain(&self) -> Option<&'static str> {
         Some("EXPLAIN ")
     }
+
+    /// Writes what stands before a statement whose plan is asked for, or refuses options that the engine does not have.
+    fn explain_with(&self, out: &mut SqlBuilder<'_>, options: &ExplainOptions) {
+        match self.explain() {
+            Some(explain) if options.is_plain() => {
+                out.push(explain);
+            }
+            Some(_) if options.analyze => out.unsupported("plans of statements that run"),
+            Some(_) => out.unsupported("options of plans"),
+            None => out.unsupported("explain"),
+        }
+    }
+
+    /// How the plan of a statement for any parameters is asked for, where it can be: the statement is prepared under
+    /// this name. All of it happens in a transaction that is rolled back.
+    fn generic_plan(&self, _name: &str, _sql: &str, _parameters: usize) -> Option<GenericPlan> {
+        None
+    }
+
+    /// Writes ` FROM … WHERE …` that gives a row for each table and view of this name, in this schema or database, or
+    /// else where the engine would find a table that names none.
+    fn tables_named<'q>(&self, out: &mut SqlBuilder<'q>, table: Value<'q>, prefix: Option<Value<'q>>) {
+        out.push(" FROM information_schema.tables WHERE table_name = ").bind(table, None).push(" AND table_schema = ");
+        match prefix {
+            Some(prefix) => out.bind(prefix, None),
+            None => out.push(self.current_schema()),
+        };
+    }
+
+    /// The call that gives the schema or database of tables that name none.
+    fn current_schema(&self) -> &'static str {
+        "current_schema()"
+    }
+}
+
+/// How the plan of a statement for any parameters is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GenericPlan {
+    /// Statements that come first.
+    pub before: Vec<String>,
+    /// The statement whose plan is asked for, behind [`Dialect::explain_with`].
+    pub statement: String,
+    /// Statements that come last.
+    pub after: Vec<String>,
+}
+
+/// How an aggregate is written: `open name ( argument.0 x argument.1 ) close`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // the line above
+pub struct AggregateSql {
+    pub open: &'static str,
+    pub name: &'static str,
+    pub argument: (&'static str, &'static str),
+    pub close: &'static str,
+}
+
+impl AggregateSql {
+    /// By the name that the SQL standard has for it.
+    pub fn plain(function: &Function) -> Self {
+        AggregateSql::named(match function {
+            Function::Sum => "sum",
+            Function::Avg => "avg",
+            Function::Min => "min",
+            Function::Max => "max",
+            _ => "count",
+        })
+    }
+
+    /// By this name.
+    pub fn named(name: &'static str) -> Self {
+        AggregateSql { open: "", name, argument: ("", ""), close: "" }
+    }
+}
+
+/// What is calculated with decimals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // the names say it
+pub enum DecimalFunction {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Abs,
+}
+
+/// How time is added to times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IntervalStyle {
+    /// `time + make_interval(…)`, instants by way of UTC.
+    Interval,
+    /// `date_add(time, INTERVAL n MICROSECOND)`.
+    DateAdd,
+    /// `dateadd(microsecond, n, time)`, where n has 32 bits.
+    DatePart,
+    /// Functions of EMR's own: one that adds months, and one that adds a number of units of so many microseconds.
+    Functions {
+        /// `months(time, n)`.
+        months: &'static str,
+        /// `micros(time, n, microseconds of one)`.
+        micros: &'static str,
+    },
+}
+
+/// How places in JSON documents are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JsonStyle {
+    /// By a path with a filter (`jsonb_path_query_first`).
+    PathQuery,
+    /// By `json_extract` and `json_type`, which take a path; `whole` makes an integer of a whole number.
+    Extract {
+        /// A function that gives NULL for a number that is not whole.
+        whole: &'static str,
+    },
+    /// By `json_extract` with a path and `json_type` of what it gives.
+    ExtractTyped,
+    /// By the rows that `OPENJSON` makes of what is around the place.
+    OpenJson,
+}
+
+/// How an insert says what is done where a key is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpsertStyle {
+    /// `ON CONFLICT (…) DO …`.
+    OnConflict(OutcomeStyle),
+    /// `ON DUPLICATE KEY UPDATE …`.
+    DuplicateKey,
+    /// `MERGE`.
+    Merge,
+}
+
+/// How RETURNING tells whether a row is new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutcomeStyle {
+    /// By this expression, true of new rows.
+    Expression(&'static str),
+    /// By a mark that the update branch leaves. All three are calls of functions.
+    Marked {
+        /// Takes the mark away, before a row is tried; always true.
+        fresh: &'static str,
+        /// Leaves it; always true.
+        mark: &'static str,
+        /// Whether there is none.
+        inserted: &'static str,
+    },
 }
 
 /// How LIMIT and OFFSET are written.
@@ -186,6 +423,19 @@ impl InList {
     pub fn padded(len: usize, max: usize) -> Self {
         InList::Expand(len.next_power_of_two().min(max).max(len))
     }
+}
+
+/// How a list of values stands in FROM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValuesStyle {
+    /// `(VALUES (…), (…)) AS t (a, b)`.
+    Named,
+    /// `(VALUES ROW(…), ROW(…)) AS t (a, b)`.
+    Rows,
+    /// `(SELECT column1 AS a, … FROM (VALUES (…), (…))) AS t`.
+    Numbered,
+    /// `(SELECT … AS a, … UNION ALL SELECT …) AS t`.
+    Union,
 }
 
 /// How rows are locked by a query.

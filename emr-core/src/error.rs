@@ -7,6 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::changeset::Errors;
+
 /// The result of every fallible call in EMR.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -44,6 +46,10 @@ pub enum ErrorKind {
     NotFound {
         /// The table that was asked.
         table: String,
+        /// The key that no row has, where one was given: `id = 7`. Never shows the value of a redacted column.
+        key: Option<String>,
+        /// What the program called the row; see [`Fetch::tag`](crate::Fetch::tag).
+        tag: Option<String>,
     },
     /// A query that may yield one row yielded more.
     MultipleResults {
@@ -59,6 +65,13 @@ pub enum ErrorKind {
     },
     /// The database refused a write because of a constraint.
     Constraint(Violation),
+    /// A changeset has errors, found before the write or by a declared constraint. Nothing was written.
+    Validation {
+        /// The table that was to be written.
+        table: String,
+        /// The errors by field.
+        errors: Errors,
+    },
     /// Nobody gave a connection back within the deadline.
     PoolTimeout {
         /// How long the call waited.
@@ -278,6 +291,17 @@ impl Error {
         Error(Box::new(Inner { kind, repo: None, source: None, not_executed: false }))
     }
 
+    /// A changeset has errors.
+    pub fn validation(table: impl Into<String>, errors: Errors) -> Self {
+        Error::new(ErrorKind::Validation { table: table.into(), errors })
+    }
+
+    /// Another error of the same call, which this one is the cause of.
+    pub(crate) fn into_cause_of(self, kind: ErrorKind) -> Self {
+        let repo = self.0.repo.clone();
+        Error(Box::new(Inner { kind, repo, source: Some(Box::new(self)), not_executed: false }))
+    }
+
     /// Keeps the driver's own error as the cause.
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
@@ -313,7 +337,15 @@ impl Error {
 
     /// A row of `table` is missing.
     pub fn not_found(table: impl Into<String>) -> Self {
-        Error::new(ErrorKind::NotFound { table: table.into() })
+        Error::new(ErrorKind::NotFound { table: table.into(), key: None, tag: None })
+    }
+
+    /// What the program called the row that was not found.
+    pub fn tag(&self) -> Option<&str> {
+        match &self.0.kind {
+            ErrorKind::NotFound { tag, .. } => tag.as_deref(),
+            _ => None,
+        }
     }
 
     /// A setting is wrong.
@@ -384,6 +416,19 @@ impl Error {
     /// The same transaction, run again, may well succeed: serialization failure, deadlock.
     pub fn is_retryable(&self) -> bool {
         matches!(self.0.kind, ErrorKind::Serialization { .. } | ErrorKind::Deadlock { .. })
+    }
+
+    /// What is wrong with a changeset, field by field, where that is why the write failed.
+    pub fn field_errors(&self) -> Option<&Errors> {
+        match &self.0.kind {
+            ErrorKind::Validation { errors, .. } => Some(errors),
+            _ => None,
+        }
+    }
+
+    /// A changeset has errors.
+    pub fn is_validation(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::Validation { .. })
     }
 
     /// The violated constraint, where one refused the write.

@@ -1,5 +1,8 @@
 //! How one statement runs: the deadline, the connection, the report.
 
+mod any;
+mod batch;
+
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -9,6 +12,9 @@ use std::time::Duration;
 use tokio::sync::MutexGuard;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
+
+pub use any::AnyRepo;
+pub(crate) use batch::{run_batch, run_batch_on};
 
 use crate::capabilities::Capabilities;
 use crate::checkout::{Checkout, Held};
@@ -21,6 +27,7 @@ use crate::observe::{Outcome, Watch};
 use crate::options::{RepoOptions, Timeout};
 use crate::pool::Pooled;
 use crate::row::RowSink;
+use crate::schema::Schema;
 use crate::sinks::{Timed, unbox};
 use crate::sql::{Params, Sql};
 use crate::transaction::{TransactionOptions, Tx, TxConnection};
@@ -38,6 +45,11 @@ pub struct CallOptions {
 }
 
 impl CallOptions {
+    /// The schema or database that the table of this schema is in, if the call itself names none.
+    pub(crate) fn prefix_of<'a>(&'a self, schema: &'a Schema) -> Option<&'a str> {
+        schema.prefix.or(self.prefix.as_deref())
+    }
+
     /// What a repo with these settings goes by.
     pub(crate) fn of(options: &RepoOptions) -> Self {
         CallOptions {
@@ -49,7 +61,7 @@ impl CallOptions {
 }
 
 /// Where statements run. [`Repo`](crate::Repo) is built on it; it is implemented by a handle, a transaction, a
-/// checkout, and by nothing else.
+/// checkout, any of them ([`AnyRepo`]), and by nothing else.
 pub trait Executor: Send + Sync + Sized {
     /// What all handles share.
     #[doc(hidden)]
@@ -60,6 +72,10 @@ pub trait Executor: Send + Sync + Sized {
     fn call_options(&self) -> CallOptions {
         CallOptions::of(&self.inner().0.options)
     }
+
+    /// Itself as one type.
+    #[doc(hidden)]
+    fn as_any_repo(&self) -> AnyRepo<'_>;
 
     /// Waits for a connection.
     #[doc(hidden)]
@@ -161,6 +177,13 @@ impl Ticket<'_, '_> {
         }
     }
 
+    /// Puts controls back that the connection did not carry out. They go before the next statement.
+    pub(crate) fn postpone(&mut self, controls: Vec<Control>) {
+        if let Kind::Tx(_, connection) = &mut self.lease.kind {
+            connection.postpone(controls);
+        }
+    }
+
     /// The statement came back.
     pub(crate) fn end(mut self, error: Option<&Error>) {
         self.ended = true;
@@ -179,6 +202,10 @@ impl Drop for Ticket<'_, '_> {
 }
 
 impl Executor for RepoHandle {
+    fn as_any_repo(&self) -> AnyRepo<'_> {
+        AnyRepo::Handle(self)
+    }
+
     fn inner(&self) -> Inner<'_> {
         Inner(&self.inner)
     }
@@ -190,10 +217,17 @@ impl Executor for RepoHandle {
     }
 
     async fn start(&self, options: TransactionOptions) -> Result<Tx> {
+        options.refuse_retry()?;
         let read_only = options.begin.read_only || self.call_options().read_only;
         let role = if read_only { Role::Read } else { Role::Write };
         let waiting = AtomicBool::new(false);
-        let lease = bounded(self, self.call_options().timeout, &waiting, self.lease(role)).await?;
+        let (watch, call) = Watch::control(&self.inner, "begin");
+        let lease = bounded(self, self.call_options().timeout, &waiting, self.lease(role)).await;
+        // It travels with the first statement: what it costs by itself is the wait for a connection.
+        let result = lease.as_ref().map(|_| 0);
+        let queue = watch.elapsed();
+        watch.tell(&self.inner, call, &Outcome::of_control("BEGIN", queue, result));
+        let lease = lease?;
         options.check(self.inner.capabilities())?;
         let (pooled, activity) = lease.into_pooled()?;
         Ok(Tx::on_pool(Arc::clone(&self.inner), pooled, activity, &options))
@@ -201,6 +235,10 @@ impl Executor for RepoHandle {
 }
 
 impl Executor for Tx {
+    fn as_any_repo(&self) -> AnyRepo<'_> {
+        AnyRepo::Tx(self)
+    }
+
     fn inner(&self) -> Inner<'_> {
         Inner(&self.core.repo)
     }
@@ -235,6 +273,10 @@ impl Executor for Tx {
 }
 
 impl Executor for Checkout {
+    fn as_any_repo(&self) -> AnyRepo<'_> {
+        AnyRepo::Checkout(self)
+    }
+
     fn inner(&self) -> Inner<'_> {
         Inner(&self.core.repo)
     }
@@ -273,6 +315,10 @@ impl<R> Clone for With<'_, R> {
 }
 
 impl<R: Executor> Executor for With<'_, R> {
+    fn as_any_repo(&self) -> AnyRepo<'_> {
+        self.repo.as_any_repo()
+    }
+
     fn inner(&self) -> Inner<'_> {
         self.repo.inner()
     }
@@ -391,11 +437,31 @@ pub(crate) enum Job<'q> {
 pub(crate) async fn run<'q, S: RowSink>(
     executor: &impl Executor,
     call: Call,
-    make: impl Fn(&'static Capabilities) -> Result<Job<'q>>,
-    sink: impl Fn() -> S,
+    make: impl Fn(&'static Capabilities) -> Result<Job<'q>> + Send + Sync,
+    sink: impl Fn() -> S + Send + Sync,
 ) -> Result<(S, Done)> {
+    let timed = |observed: bool| -> Box<dyn RowSink> {
+        Box::new(Timed { sink: sink(), spent: observed.then_some(Duration::ZERO) })
+    };
+    let (sink, done) = run_erased(executor.as_any_repo(), executor.call_options(), call, &make, &timed).await?;
+    Ok((unbox::<Timed<S>>(sink)?.sink, done))
+}
+
+/// Writes a statement.
+type Make<'m, 'q> = &'m (dyn Fn(&'static Capabilities) -> Result<Job<'q>> + Send + Sync);
+
+/// Makes a sink, which measures its time if somebody wants to know.
+type MakeSink<'m> = &'m (dyn Fn(bool) -> Box<dyn RowSink> + Send + Sync);
+
+/// The same for any rows and any repo: all that programs would else compile for each type of their own.
+async fn run_erased<'q>(
+    executor: AnyRepo<'_>,
+    options: CallOptions,
+    call: Call,
+    make: Make<'_, 'q>,
+    sink: MakeSink<'_>,
+) -> Result<(Box<dyn RowSink>, Done)> {
     let repo = executor.inner().0;
-    let options = executor.call_options();
     if options.read_only && call.role == Role::Write && !call.enforced {
         return Err(Error::invalid("the repo is read-only: its options say read_only").with_repo(repo.id()));
     }
@@ -411,13 +477,13 @@ pub(crate) async fn run<'q, S: RowSink>(
                 has_connection.store(true, Ordering::Relaxed);
                 queue = watch.elapsed();
                 let job = job.insert(make(repo.capabilities())?);
-                let timed = Box::new(Timed { sink: sink(), spent: watch.is_observed().then_some(Duration::ZERO) });
+                let sink = sink(watch.is_observed());
                 let stale = lease.may_be_stale();
                 let mut ticket = lease.ticket().await?;
                 let (connection, controls) = ticket.parts()?;
                 let result = match job {
-                    Job::Statement(sql, params) => connection.query(&controls, sql, params, timed).await,
-                    Job::InsertMany(rows) => match connection.insert_many(&controls, rows, Some(timed)).await {
+                    Job::Statement(sql, params) => connection.query(&controls, sql, params, sink).await,
+                    Job::InsertMany(rows) => match connection.insert_many(&controls, rows, Some(sink)).await {
                         Ok((Some(sink), done)) => Ok((sink, done)),
                         Ok((None, _)) => Err(Error::invalid("the adapter lost the sink")),
                         Err(error) => Err(error),
@@ -426,12 +492,11 @@ pub(crate) async fn run<'q, S: RowSink>(
                 ticket.end(result.as_ref().err());
                 match result {
                     Err(error) if stale && retryable(&error, call.role) => {}
-                    Err(error) => return Err(error),
-                    Ok((sink, done)) => return Ok((unbox::<Timed<S>>(sink)?, done)),
+                    result => return result,
                 }
             }
         });
-        bounded(executor, options.timeout, &has_connection, work).instrument(watch.span()).await
+        bounded(&executor, options.timeout, &has_connection, work).instrument(watch.span()).await
     };
     if has_connection.load(Ordering::Relaxed) && result.as_ref().is_err_and(Error::is_timeout) {
         // Only now is the statement's future gone, and its cancellation under way.
@@ -442,10 +507,10 @@ pub(crate) async fn run<'q, S: RowSink>(
         Some(Job::InsertMany(_)) => ("INSERT of many rows", None, &[][..]),
         None => ("", None, &[][..]),
     };
-    let decode = result.as_ref().ok().and_then(|(sink, _)| sink.spent).unwrap_or_default();
+    let decode = result.as_ref().ok().and_then(|(sink, _)| sink.spent()).unwrap_or_default();
     let rows = result.as_ref().map(|(_, done)| done.rows);
     watch.end(repo, call, &Outcome { text, statement, params, queue, decode, result: rows });
-    result.map(|(timed, done)| (timed.sink, done))
+    result
 }
 
 /// Whether the statement may be sent again on another connection.

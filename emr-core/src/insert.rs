@@ -5,6 +5,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::changeset::NewRow;
+use crate::conflict::Conflict;
+use crate::draft::Computed;
+use crate::render::{Insert, Returned};
 use crate::schema::{Schema, Syncable};
 use crate::value::Value;
 
@@ -24,6 +27,9 @@ pub struct BulkInsert {
     pub source: Arc<dyn RowSource>,
     /// Whether the stored rows shall come back.
     pub returning: bool,
+    /// What is done where a row's key is taken. Of each written row then comes back, behind its columns if `returning`,
+    /// whether it is new: see [`render::Insert`](crate::render::Insert).
+    pub conflict: Option<Arc<Conflict>>,
 }
 
 impl BulkInsert {
@@ -42,6 +48,22 @@ impl BulkInsert {
         self.source.cell(self.rows.start + row, column)
     }
 
+    /// What makes a cell that is no plain value.
+    pub(crate) fn computed(&self, row: usize, column: usize) -> Option<Computed<'_>> {
+        self.source.computed(self.rows.start + row, column)
+    }
+
+    /// How it is written.
+    pub fn insert(&self) -> Insert<'_> {
+        let returned = match (&self.conflict, self.returning) {
+            (_, true) => Returned::Row,
+            (Some(_), false) => Returned::Outcome,
+            (None, false) => Returned::Nothing,
+        };
+        let (prefix, conflict) = (self.prefix.as_deref(), self.conflict.as_deref());
+        Insert { schema: self.schema, prefix, columns: &self.columns, conflict, returned }
+    }
+
     /// The same insert, of some of the rows.
     pub fn slice(&self, rows: Range<usize>) -> BulkInsert {
         BulkInsert { rows: self.rows.start + rows.start..self.rows.start + rows.end, ..self.clone() }
@@ -52,6 +74,12 @@ impl BulkInsert {
 pub trait RowSource: Send + Sync {
     /// The value of a column (by its position in the schema) of a row.
     fn cell(&self, row: usize, column: usize) -> Value<'_>;
+
+    /// What makes a cell that is no plain value. Only rows that say so have any, and they never come by
+    /// [`insert_many`](crate::Connection::insert_many).
+    fn computed(&self, _row: usize, _column: usize) -> Option<Computed<'_>> {
+        None
+    }
 }
 
 /// The rows that a caller gave, as a source.
@@ -63,5 +91,9 @@ pub(crate) struct Rows<T, R> {
 impl<T: Syncable, R: NewRow<T>> RowSource for Rows<T, R> {
     fn cell(&self, row: usize, column: usize) -> Value<'_> {
         self.rows[row].cell(column)
+    }
+
+    fn computed(&self, row: usize, column: usize) -> Option<Computed<'_>> {
+        self.rows[row].computed(column)
     }
 }

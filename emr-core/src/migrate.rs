@@ -293,8 +293,12 @@ const fn column(name: &'static str, ty: SqlType) -> ColumnDef {
         unique: false,
         default: None,
         sql_type: None,
+        stamp: None,
+        fit: Ok,
     }
 }
+
+crate::from_row_of_schema!(Applied);
 
 impl Syncable for Applied {
     type Key = i64;

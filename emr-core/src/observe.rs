@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tracing::Span;
 
+use crate::connection::Role;
 use crate::error::{Error, Result};
 use crate::exec::Call;
 use crate::handle::RepoInner;
@@ -105,7 +106,20 @@ pub(crate) struct Outcome<'a> {
     pub(crate) result: Result<u64, &'a Error>,
 }
 
+impl<'a> Outcome<'a> {
+    /// Of the begin or the end of a transaction.
+    pub(crate) fn of_control(text: &'a str, queue: Option<Duration>, result: Result<u64, &'a Error>) -> Self {
+        Outcome { text, statement: None, params: &[], queue, decode: Duration::ZERO, result }
+    }
+}
+
 impl Watch {
+    /// The begin or the end of a transaction.
+    pub(crate) fn control(repo: &RepoInner, verb: &'static str) -> (Watch, Call) {
+        let call = Call { role: Role::Write, table: None, verb, enforced: true };
+        (Watch::begin(repo, call), call)
+    }
+
     pub(crate) fn begin(repo: &RepoInner, call: Call) -> Watch {
         let span = if tracing::enabled!(tracing::Level::DEBUG) { statement_span(repo, call) } else { Span::none() };
         let observed = repo.options.log.is_some() || !span.is_disabled();
@@ -134,6 +148,11 @@ impl Watch {
             Ok(rows) => repo.counters.rows.increment(rows),
             Err(_) => repo.counters.errors.increment(1),
         }
+        self.tell(repo, call, outcome);
+    }
+
+    /// Tells whoever watches, of what is no statement of the program: the begin and the end of a transaction.
+    pub(crate) fn tell(self, repo: &RepoInner, call: Call, outcome: &Outcome<'_>) {
         let Some(total) = self.elapsed() else { return };
         let queue = outcome.queue.unwrap_or(total);
         let query = total.saturating_sub(queue);

@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::row::{Cell, Mismatch, ResultColumn, Row, RowSink};
 use crate::schema::Syncable;
 use crate::sinks::Named;
-use crate::types::FromValue;
+use crate::types::{Field, FromValue};
 use crate::value::Value;
 
 /// Columns and rows of a raw statement.
@@ -163,6 +163,16 @@ impl fmt::Debug for QueryResult {
             .field("rows_affected", &self.affected)
             .finish_non_exhaustive()
     }
+}
+
+/// The struct whose columns have these values.
+pub(crate) fn decode_values<T: Syncable>(values: &[Value<'static>]) -> Result<T> {
+    T::decode(&mut crate::row::Cells::new(&Cells(values), T::schema(), 0))
+}
+
+/// The value as a field of this type.
+pub(crate) fn read_value<F: Field>(value: &Value<'static>) -> Result<F, Mismatch> {
+    F::read(&Cells(std::slice::from_ref(value)), 0)
 }
 
 /// Dynamic values as a row.

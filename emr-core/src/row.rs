@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::borrow::Cow;
+use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use rust_decimal::Decimal;
@@ -100,6 +101,12 @@ pub trait RowSink: Any + Send {
     /// a typed read knows them already.
     fn wants_columns(&self) -> bool {
         false
+    }
+
+    /// The time that it spent on rows, where it was measured.
+    #[doc(hidden)]
+    fn spent(&self) -> Option<Duration> {
+        None
     }
 
     /// Takes one row. An error ends the statement and is what the call returns.

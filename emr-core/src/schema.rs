@@ -3,9 +3,12 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
+use crate::association::Slot;
 use crate::error::Result;
-use crate::expr::Node;
-use crate::row::Cells;
+use crate::expr::{Node, Order};
+use crate::from_row::FromRow;
+use crate::result::read_value;
+use crate::row::{Cells, Mismatch};
 use crate::types::{Field, Scalar};
 use crate::value::{SqlType, Value};
 
@@ -15,7 +18,7 @@ use crate::value::{SqlType, Value};
     label = "EMR does not know its table and columns",
     note = "write #[derive(Syncable)] above the struct"
 )]
-pub trait Syncable: Sized + Send + Sync + 'static {
+pub trait Syncable: FromRow + Sync {
     /// The type of the primary key: the field's type, a tuple of them in declaration order for a
     /// composite key, `()` for a table without one.
     type Key: Send + Sync + 'static;
@@ -34,6 +37,16 @@ pub trait Syncable: Sized + Send + Sync + 'static {
 
     /// The values of the key columns of a key, in the order of [`Schema::primary_key`].
     fn key_values(key: Self::Key) -> Vec<Value<'static>>;
+
+    /// The slot of association `n` of [`Schema::associations`].
+    fn slot(&self, _association: usize) -> Option<&dyn Slot> {
+        None
+    }
+
+    /// The same, to be filled.
+    fn slot_mut(&mut self, _association: usize) -> Option<&mut dyn Slot> {
+        None
+    }
 }
 
 /// Table, columns, keys and associations of a struct. Two schemas are equal when they belong to the
@@ -113,6 +126,26 @@ pub struct ColumnDef {
     /// The type as the database spells it, where [`ty`](ColumnDef::ty) does not say it: an enum type,
     /// `numeric(10, 2)`.
     pub sql_type: Option<&'static str>,
+    /// Which time EMR writes here.
+    pub stamp: Option<Stamp>,
+    /// Reads a value as the field's own type and gives it back as that type writes it: the check of an enum's variants, or
+    /// of what is in a JSON column.
+    pub fit: fn(Value<'static>) -> Result<Value<'static>, Mismatch>,
+}
+
+/// The times that EMR writes into rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Stamp {
+    /// When the row was inserted.
+    Inserted,
+    /// When it was inserted or last updated.
+    Updated,
+}
+
+#[allow(clippy::needless_pass_by_value)] // the type of the field that it stands in
+fn fit<F: Field>(value: Value<'static>) -> Result<Value<'static>, Mismatch> {
+    read_value::<F>(&value).map(Field::into_value)
 }
 
 impl ColumnDef {
@@ -136,6 +169,8 @@ impl ColumnDef {
             unique: false,
             default: None,
             sql_type: None,
+            stamp: None,
+            fit: fit::<F>,
         }
     }
 }
@@ -197,6 +232,8 @@ pub struct AssociationDef {
     pub through: Through,
     /// A condition on the related rows.
     pub filter: Option<fn() -> Node>,
+    /// The order of the related rows where a preload says none.
+    pub order: Option<fn() -> Vec<Order>>,
 }
 
 /// What lies between the two ends of an association.
@@ -238,6 +275,7 @@ impl fmt::Debug for AssociationDef {
             .field("related_keys", &self.related_keys)
             .field("through", &self.through)
             .field("filter", &self.filter.map(|filter| filter()))
+            .field("order", &self.order.map(|order| order()))
             .finish()
     }
 }

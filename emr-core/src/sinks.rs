@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::from_row::FromRow;
 use crate::result::QueryResult;
 use crate::row::{Cells, Mismatch, ResultColumn, Row, RowSink, decode_error};
 use crate::schema::Syncable;
@@ -20,23 +21,33 @@ impl<T> Structs<T> {
     }
 }
 
-impl<T: Syncable> RowSink for Structs<T> {
+impl<T: FromRow> RowSink for Structs<T> {
     #[inline]
     fn row(&mut self, row: &dyn Row) -> Result<()> {
-        self.rows.push(T::decode(&mut Cells::new(row, T::schema(), 0))?);
+        self.rows.push(T::read(row, 0)?);
         Ok(())
     }
 }
 
 /// Takes at most one struct; a second row is an error.
-pub(crate) struct AtMostOne<T>(pub(crate) Option<T>);
+pub(crate) struct AtMostOne<T> {
+    pub(crate) row: Option<T>,
+    table: &'static str,
+}
 
-impl<T: Syncable> RowSink for AtMostOne<T> {
+impl<T> AtMostOne<T> {
+    /// Of a query of this table.
+    pub(crate) fn of(table: &'static str) -> Self {
+        AtMostOne { row: None, table }
+    }
+}
+
+impl<T: FromRow> RowSink for AtMostOne<T> {
     fn row(&mut self, row: &dyn Row) -> Result<()> {
-        if self.0.is_some() {
-            return Err(Error::new(ErrorKind::MultipleResults { table: T::schema().table.to_owned() }));
+        if self.row.is_some() {
+            return Err(Error::new(ErrorKind::MultipleResults { table: self.table.to_owned() }));
         }
-        self.0 = Some(T::decode(&mut Cells::new(row, T::schema(), 0))?);
+        self.row = Some(T::read(row, 0)?);
         Ok(())
     }
 }
@@ -127,6 +138,10 @@ impl<S: RowSink> RowSink for Timed<S> {
         self.sink.wants_columns()
     }
 
+    fn spent(&self) -> Option<Duration> {
+        self.spent
+    }
+
     #[inline]
     fn row(&mut self, row: &dyn Row) -> Result<()> {
         match &mut self.spent {
@@ -155,9 +170,9 @@ pub(crate) struct Batch<T> {
     pub(crate) rows: VecDeque<T>,
 }
 
-impl<T: Syncable> RowSink for Batch<T> {
+impl<T: FromRow> RowSink for Batch<T> {
     fn row(&mut self, row: &dyn Row) -> Result<()> {
-        self.rows.push_back(T::decode(&mut Cells::new(row, T::schema(), 0))?);
+        self.rows.push_back(T::read(row, 0)?);
         Ok(())
     }
 }

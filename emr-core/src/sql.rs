@@ -144,6 +144,10 @@ pub struct SqlBuilder<'q> {
     contexts: Vec<BindContext>,
     effect: Effect,
     has_fragment: bool,
+    prefix: Option<&'q str>,
+    /// Values that several marks stand for, and the number of their parameter.
+    shared: Vec<(usize, usize)>,
+    inline: bool,
     problem: Option<Error>,
 }
 
@@ -154,6 +158,7 @@ const NUMBER: u8 = 0xfd;
 const OF_SCHEMA: u8 = 0xfc;
 const DIALECT: u8 = 0xfb;
 const NAME: u8 = 0xfa;
+const SHARED_MARK: u8 = 0xf9;
 
 enum Out {
     Hash(Fingerprint),
@@ -213,6 +218,9 @@ impl<'q> SqlBuilder<'q> {
             contexts: Vec::new(),
             effect: Effect::Unknown,
             has_fragment: false,
+            prefix: None,
+            shared: Vec::new(),
+            inline: false,
             problem: None,
         };
         // Two engines may agree on every word of a statement and not on its marks, which the hash leaves out.
@@ -239,6 +247,7 @@ impl<'q> SqlBuilder<'q> {
             return Ok((sql, builder.binds));
         }
         let params = std::mem::take(&mut builder.binds);
+        builder.shared.clear();
         builder.out = Out::Text(String::with_capacity(128));
         render(&mut builder);
         if let Some(problem) = builder.problem {
@@ -332,6 +341,9 @@ impl<'q> SqlBuilder<'q> {
 
     /// Writes the mark of a parameter and takes its value.
     pub fn bind(&mut self, value: Value<'q>, context: BindContext) -> &mut Self {
+        if self.inline {
+            return self.literal(&value);
+        }
         self.binds.push(value);
         match &mut self.out {
             // The mark and the struct it belongs to are part of what makes a statement this one.
@@ -351,9 +363,65 @@ impl<'q> SqlBuilder<'q> {
         self
     }
 
+    /// Writes values into the text from here on, or no more: where the server compares texts and not values.
+    pub(crate) fn inline_values(&mut self, inline: bool) {
+        self.inline = inline;
+    }
+
+    fn literal(&mut self, value: &Value<'_>) -> &mut Self {
+        match value {
+            Value::Bool(truth) => {
+                let text = self.dialect.condition(*truth);
+                self.push(text)
+            }
+            Value::I16(number) => self.push(&number.to_string()),
+            Value::I32(number) => self.push(&number.to_string()),
+            Value::I64(number) => self.push(&number.to_string()),
+            // Whether a backslash means itself is a setting of the server.
+            Value::Text(text) if !text.contains(['\\', '\0']) => {
+                let quoted = text.replace('\'', "''");
+                self.push("'").push(&quoted).push("'")
+            }
+            other => {
+                let ty = other.sql_type().name();
+                self.fail(Error::invalid(format!("the condition of an index cannot hold this {ty}: write a fragment")));
+                self
+            }
+        }
+    }
+
+    /// Writes the mark of a parameter that others with the same `id` stand for too: its value is taken once.
+    pub(crate) fn bind_shared(&mut self, id: usize, value: Value<'q>, context: BindContext) -> &mut Self {
+        if !self.dialect.numbered_placeholders() {
+            return self.bind(value, context);
+        }
+        let Some(&(_, n)) = self.shared.iter().find(|(known, _)| *known == id) else {
+            self.shared.push((id, self.binds.len() + 1));
+            return self.bind(value, context);
+        };
+        match &mut self.out {
+            Out::Hash(hasher) => {
+                hasher.write(&[SHARED_MARK]);
+                hasher.write(&n.to_ne_bytes());
+            }
+            Out::Text(_) => self.dialect.placeholder(self, n),
+        }
+        self
+    }
+
     /// Says what the statement does; the outermost verb knows.
-    pub(crate) fn effect(&mut self, effect: Effect) {
+    pub fn effect(&mut self, effect: Effect) -> &mut Self {
         self.effect = effect;
+        self
+    }
+
+    /// The schema or database of tables that name none.
+    pub(crate) fn default_prefix(&mut self, prefix: Option<&'q str>) {
+        self.prefix = prefix;
+    }
+
+    pub(crate) fn call_prefix(&self) -> Option<&'q str> {
+        self.prefix
     }
 
     /// Notes that there is SQL in the statement whose effect nobody knows.

@@ -1,5 +1,9 @@
 //! Transactions: one connection, savepoints for nested ones.
 
+mod connection;
+mod hooks;
+mod options;
+
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as SyncMutex, OnceLock, PoisonError, Weak};
@@ -9,73 +13,18 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
-use crate::capabilities::{Capabilities, IsolationLevel};
 use crate::checkout::CheckoutCore;
-use crate::connection::{Begin, Connection, Control, CursorId};
-use crate::error::{Error, Result, TransactionFault};
+use crate::connection::{Begin, Control, CursorId};
+use crate::error::{Error, ErrorKind, Result, TransactionFault};
 use crate::exec::{CallOptions, Executor, bounded};
 use crate::handle::RepoInner;
 use crate::lifecycle::Activity;
+use crate::observe::{Outcome, Watch};
 use crate::pool::Pooled;
-
-/// How a transaction begins and how long it may take.
-///
-/// ```
-/// # use std::time::Duration;
-/// # use emr_core::{IsolationLevel, TransactionOptions};
-/// let options = TransactionOptions::new().isolation(IsolationLevel::Serializable).timeout(Duration::from_secs(5));
-/// ```
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-#[must_use = "options do nothing until a transaction begins with them"]
-pub struct TransactionOptions {
-    pub(crate) begin: Begin,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) flat: bool,
-}
-
-impl TransactionOptions {
-    /// The server's default isolation, read-write, no time limit, savepoints.
-    pub fn new() -> Self {
-        TransactionOptions::default()
-    }
-
-    /// The isolation level. One that the server does not have is refused before anything is sent.
-    pub fn isolation(mut self, level: IsolationLevel) -> Self {
-        self.begin.isolation = Some(level);
-        self
-    }
-
-    /// Refuses writes.
-    pub fn read_only(mut self) -> Self {
-        self.begin.read_only = true;
-        self
-    }
-
-    /// Rolls the transaction back when it is still open after this time.
-    pub fn timeout(mut self, limit: Duration) -> Self {
-        self.timeout = Some(limit);
-        self
-    }
-
-    /// Refuses what the server cannot begin, before anything is sent.
-    pub(crate) fn check(&self, capabilities: &Capabilities) -> Result<()> {
-        if let Some(level) = self.begin.isolation
-            && !capabilities.isolation_levels.contains(&level)
-        {
-            return Err(Error::unsupported(format!("the isolation level {level}"), &*capabilities.server));
-        }
-        if self.begin.read_only && !capabilities.read_only_transactions {
-            return Err(Error::unsupported("read-only transactions", &*capabilities.server));
-        }
-        Ok(())
-    }
-
-    /// Nested transactions join this one instead of setting savepoints: if one of them fails, all fail.
-    pub fn flat(mut self) -> Self {
-        self.flat = true;
-        self
-    }
-}
+use connection::Home;
+pub(crate) use connection::TxConnection;
+use hooks::Hooks;
+pub use options::TransactionOptions;
 
 /// An open transaction. It is a [`Repo`](crate::Repo): whatever is called on it happens inside.
 ///
@@ -102,23 +51,11 @@ pub(crate) struct TxCore {
     pub(crate) read_only: bool,
     expiry: OnceLock<AbortHandle>,
     pub(crate) deadline: Option<Instant>,
+    /// What runs once it is committed.
+    hooks: Hooks,
+    /// The server gave up one of its statements, or its commit, in favour of another transaction.
+    gave_way: AtomicBool,
     connection: Mutex<TxConnection>,
-}
-
-/// The connection of a transaction and what must be sent before the next statement.
-pub(crate) struct TxConnection {
-    home: Option<Home>,
-    pending: Vec<Control>,
-    orphans: Vec<CursorId>,
-    /// A statement failed and the server refuses everything until a rollback.
-    aborted: bool,
-    activity: Option<Activity>,
-}
-
-/// Where the connection goes when the transaction ends.
-enum Home {
-    Pool(Pooled),
-    Checkout(Pooled, Arc<CheckoutCore>),
 }
 
 const OPEN: u8 = 0;
@@ -156,6 +93,8 @@ impl Tx {
             read_only: options.begin.read_only,
             expiry: OnceLock::new(),
             deadline: options.timeout.and_then(|limit| Instant::now().checked_add(limit)),
+            hooks: Hooks::default(),
+            gave_way: AtomicBool::new(false),
             connection: Mutex::new(TxConnection {
                 home: Some(home),
                 pending: vec![Control::Begin(options.begin.clone())],
@@ -191,6 +130,7 @@ impl Tx {
                 "isolation and read-only belong to the outermost transaction: a nested one is a savepoint",
             ));
         }
+        options.refuse_retry()?;
         let mut connection = self.lock().await?;
         let id = self.core.next_id.fetch_add(1, Ordering::Relaxed);
         let depth = self.depth + 1;
@@ -242,42 +182,70 @@ impl Tx {
     /// is rolled back. When the connection breaks during the commit of the outermost transaction, whether
     /// it took effect is unknown.
     pub async fn commit(self) -> Result<()> {
-        let mut connection = self.lock().await?;
+        let mut connection = match self.lock().await {
+            Ok(connection) => connection,
+            Err(error) => {
+                if self.depth == 0 && self.is_poisoned() {
+                    // Without waiting for whoever drops it: its locks are free when this returns.
+                    let _ = self.roll_back_all().await;
+                }
+                return Err(error);
+            }
+        };
         let aborted = connection.aborted;
         if self.depth > 0 {
             if aborted && !self.core.flat {
                 connection.undo(self.depth);
+                self.core.undone(self.depth);
             } else if !self.core.flat {
                 connection.keep(self.depth);
             }
+            self.core.hooks.keep(self.depth);
             self.core.levels().pop();
+            drop(connection);
         } else {
             let controls = connection.end_controls(if aborted { Control::Rollback } else { Control::Commit });
             self.core.status.store(FINISHED, Ordering::Release);
             self.finish(&mut connection, &controls).await?;
+            drop(connection);
         }
-        drop(connection);
         self.finished.store(true, Ordering::Relaxed);
-        if aborted { Err(Error::transaction(TransactionFault::Aborted).with_repo(self.core.repo.id())) } else { Ok(()) }
+        if aborted {
+            return Err(Error::transaction(TransactionFault::Aborted).with_repo(self.core.repo.id()));
+        }
+        if self.depth == 0 {
+            self.core.hooks.run();
+        }
+        Ok(())
     }
 
-    /// Undoes what was done since it began.
+    /// Undoes what was done since it began. One round trip; none if nothing was sent, or nothing is left to undo: of a
+    /// transaction that is lost, timed out or poisoned by a nested one this is `Ok` as well.
     ///
     /// # Errors
-    /// If the connection broke; the server undoes it then by itself.
+    /// If the connection broke; the server undoes it then by itself. If a nested transaction is open.
     pub async fn rollback(self) -> Result<()> {
         let mut connection = match self.lock().await {
             Ok(connection) => connection,
-            // Nothing is left to undo.
-            Err(error) if matches!(error.kind(), crate::ErrorKind::Transaction(TransactionFault::Lost)) => {
-                self.finished.store(true, Ordering::Relaxed);
-                return Ok(());
-            }
-            Err(error) => return Err(error),
+            Err(error) => match error.kind() {
+                ErrorKind::Transaction(TransactionFault::Aborted) if self.depth == 0 => {
+                    return self.roll_back_all().await;
+                }
+                // Nothing is left to undo.
+                ErrorKind::Transaction(
+                    TransactionFault::Lost | TransactionFault::TimedOut | TransactionFault::Aborted,
+                ) => {
+                    self.core.leave(self.id);
+                    self.finished.store(true, Ordering::Relaxed);
+                    return Ok(());
+                }
+                _ => return Err(error),
+            },
         };
         self.finished.store(true, Ordering::Relaxed);
         if self.depth > 0 {
             self.core.levels().pop();
+            self.core.undone(self.depth);
             if self.core.flat {
                 self.core.status.store(POISONED, Ordering::Release);
                 return Ok(());
@@ -291,10 +259,42 @@ impl Tx {
         self.finish(&mut connection, &controls).await
     }
 
+    /// Rolls the outermost transaction back after a nested one of a flat transaction failed.
+    async fn roll_back_all(&self) -> Result<()> {
+        self.finished.store(true, Ordering::Relaxed);
+        self.core.levels().clear();
+        let mut connection = self.core.connection.lock().await;
+        self.core.status.store(FINISHED, Ordering::Release);
+        let controls = connection.end_controls(Control::Rollback);
+        self.finish(&mut connection, &controls).await
+    }
+
+    fn is_poisoned(&self) -> bool {
+        self.core.status.load(Ordering::Acquire) == POISONED
+    }
+
+    /// Runs this function once the outermost transaction is committed; never if it is not, or if this transaction or
+    /// one around it is rolled back. Without I/O.
+    pub(crate) fn add_hook(&self, hook: Box<dyn FnOnce() + Send>) {
+        self.core.hooks.add(self.depth, hook);
+    }
+
     /// Ends the outermost transaction and gives the connection back, in whatever state it is.
     async fn finish(&self, connection: &mut TxConnection, controls: &[Control]) -> Result<()> {
+        let verb = match controls.last() {
+            None => {
+                // Nothing was sent, so nothing has to be ended.
+                connection.give_back();
+                return Ok(());
+            }
+            Some(Control::Commit) => ("commit", "COMMIT"),
+            Some(_) => ("rollback", "ROLLBACK"),
+        };
+        let (watch, call) = Watch::control(&self.core.repo, verb.0);
         let result = self.within_timeout(connection.control(&self.core, controls)).await;
         connection.give_back();
+        let told = result.as_ref().map(|()| 0);
+        watch.tell(&self.core.repo, call, &Outcome::of_control(verb.1, Some(Duration::ZERO), told));
         result
     }
 
@@ -314,6 +314,7 @@ impl Drop for Tx {
         // Ends the nested ones with it.
         levels.truncate(at);
         drop(levels);
+        self.core.undone(self.depth);
         if self.depth == 0 {
             let _ = self.core.status.compare_exchange(OPEN, FINISHED, Ordering::AcqRel, Ordering::Acquire);
         } else if self.core.flat {
@@ -330,6 +331,28 @@ impl Drop for Tx {
 }
 
 impl TxCore {
+    /// Whether the same work, done again from the start, may well succeed: the server gave up one of its statements, or
+    /// its commit, in favour of another transaction.
+    pub(crate) fn gave_way(&self) -> bool {
+        self.gave_way.load(Ordering::Acquire)
+    }
+
+    /// A level was undone, and what it did with it: a conflict in it as well.
+    fn undone(&self, depth: u32) {
+        self.hooks.discard(depth);
+        if depth > 0 && !self.flat {
+            self.gave_way.store(false, Ordering::Release);
+        }
+    }
+
+    /// Ends a level, and those within it.
+    fn leave(&self, id: u64) {
+        let mut levels = self.levels();
+        if let Some(at) = levels.iter().position(|level| *level == id) {
+            levels.truncate(at);
+        }
+    }
+
     fn levels(&self) -> std::sync::MutexGuard<'_, Vec<u64>> {
         self.stack.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -368,130 +391,6 @@ async fn expire(core: Weak<TxCore>, deadline: Instant) {
         // A running statement ends by its own deadline, which is this one.
         let mut connection = core.connection.lock().await;
         connection.give_back();
-    }
-}
-
-impl TxConnection {
-    /// The connection, and the controls to send before the next statement.
-    pub(crate) fn parts(&mut self) -> Result<(&mut (dyn Connection + 'static), Vec<Control>)> {
-        let pending = std::mem::take(&mut self.pending);
-        let begins = matches!(pending.first(), Some(Control::Begin(_)));
-        let connection = self.pooled()?.connection()?;
-        if !begins && !connection.in_transaction() {
-            // The server has ended the transaction by itself, or never began it. What comes now would run on
-            // its own.
-            return Err(Error::transaction(TransactionFault::Lost));
-        }
-        Ok((connection, pending))
-    }
-
-    fn pooled(&mut self) -> Result<&mut Pooled> {
-        match &mut self.home {
-            Some(Home::Pool(pooled) | Home::Checkout(pooled, _)) => Ok(pooled),
-            None => Err(Error::transaction(TransactionFault::Lost)),
-        }
-    }
-
-    /// Closes the cursors of dropped streams.
-    pub(crate) async fn close_orphans(&mut self) -> Result<()> {
-        while let Some(cursor) = self.orphans.pop() {
-            self.pooled()?.connection()?.close_cursor(cursor).await?;
-        }
-        Ok(())
-    }
-
-    /// A statement came back.
-    pub(crate) fn after(&mut self, core: &TxCore, error: Option<&Error>) {
-        if core.status.load(Ordering::Acquire) != OPEN {
-            // It ended while the statement ran: by its time, by the repo's stop, by its outer one.
-            return self.give_back();
-        }
-        let Some(error) = error else { return };
-        match self.pooled().and_then(Pooled::connection) {
-            Ok(connection) if connection.is_closed() => self.lose(core),
-            Ok(connection) => {
-                let from_server = !matches!(
-                    error.kind(),
-                    crate::ErrorKind::InvalidCall { .. }
-                        | crate::ErrorKind::Encode { .. }
-                        | crate::ErrorKind::Decode { .. }
-                        | crate::ErrorKind::MultipleResults { .. }
-                        | crate::ErrorKind::Unsupported { .. }
-                );
-                self.aborted |= from_server && connection.capabilities().error_aborts_transaction;
-            }
-            Err(_) => {}
-        }
-    }
-
-    /// Gives up a connection in an unknown state; it is recovered or closed in the background.
-    pub(crate) fn lose(&mut self, core: &TxCore) {
-        let _ = core.status.compare_exchange(OPEN, LOST, Ordering::AcqRel, Ordering::Acquire);
-        self.give_back();
-    }
-
-    /// Ends the transaction's hold on the connection. One that is not clean is rolled back on its way.
-    fn give_back(&mut self) {
-        self.pending.clear();
-        match self.home.take() {
-            Some(Home::Checkout(pooled, checkout)) if pooled.is_clean() => checkout.put(pooled),
-            Some(Home::Checkout(pooled, checkout)) => {
-                drop(pooled);
-                checkout.lose();
-            }
-            Some(Home::Pool(pooled)) => drop(pooled),
-            None => {}
-        }
-        drop(self.activity.take());
-    }
-
-    /// What ends the outermost transaction: nothing, if nothing was sent.
-    fn end_controls(&mut self, end: Control) -> Vec<Control> {
-        let mut controls = std::mem::take(&mut self.pending);
-        if matches!(controls.first(), Some(Control::Begin(_))) {
-            return Vec::new();
-        }
-        if end == Control::Rollback {
-            controls.clear();
-        }
-        controls.push(end);
-        controls
-    }
-
-    /// Undoes a level, before the next statement.
-    fn undo(&mut self, depth: u32) {
-        self.aborted = false;
-        if let Some(at) = self.pending.iter().position(|control| *control == Control::Savepoint(depth)) {
-            self.pending.truncate(at);
-        } else {
-            self.pending.push(Control::RollbackTo(depth));
-        }
-    }
-
-    /// Keeps what a level did, before the next statement.
-    fn keep(&mut self, depth: u32) {
-        if let Some(at) = self.pending.iter().position(|control| *control == Control::Savepoint(depth)) {
-            self.pending.truncate(at);
-        } else {
-            self.pending.push(Control::Release(depth));
-        }
-    }
-
-    async fn control(&mut self, core: &TxCore, controls: &[Control]) -> Result<()> {
-        if controls.is_empty() {
-            return Ok(());
-        }
-        if !matches!(controls.first(), Some(Control::Begin(_))) && !self.pooled()?.connection()?.in_transaction() {
-            return Err(Error::transaction(TransactionFault::Lost).with_repo(core.repo.id()));
-        }
-        // If this future is dropped, the Tx that it came from is dropped with it and gives the connection up.
-        let result = async {
-            self.close_orphans().await?;
-            self.pooled()?.connection()?.control(controls).await
-        }
-        .await;
-        self.after(core, result.as_ref().err());
-        result.map_err(|error| error.with_repo(core.repo.id()))
     }
 }
 

@@ -4,6 +4,7 @@ mod attribute;
 mod errors;
 mod multi_repo;
 mod names;
+mod projection;
 mod syncable;
 
 use proc_macro::TokenStream;
@@ -14,6 +15,13 @@ use syn::{DeriveInput, parse_macro_input};
 pub fn syncable(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     syncable::derive(&input).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+#[doc = include_str!("docs/projection.md")]
+#[proc_macro_derive(Projection, attributes(emr))]
+pub fn projection(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    projection::derive(&input).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
 #[doc = include_str!("docs/multi_repo.md")]

@@ -238,3 +238,52 @@ fn loaded_slots_change_no_column() {
 
     assert_eq!(stored(&post).0, row.0);
 }
+
+#[test]
+fn slots_are_found_by_position() {
+    let row = Cellar(vec![Value::I64(1), text("title"), Value::I64(7)]);
+    let mut post: Post = decoded(&row).unwrap();
+    let count = Post::schema().associations.len();
+
+    for at in 0..count {
+        let slot = post.slot(at).unwrap();
+        assert_eq!(slot.related(), (Post::schema().associations[at].related)());
+        assert!(!slot.is_loaded());
+    }
+    assert!(post.slot(count).is_none() && post.slot_mut(count).is_none());
+    post.comments = HasMany::loaded(Vec::new());
+    let comments = post.slot_mut(Post::COMMENTS.index()).unwrap();
+    assert!(comments.is_loaded());
+    comments.reset();
+    assert!(!post.comments.is_loaded());
+}
+
+#[test]
+fn preload_order_is_a_function() {
+    let order = Shelf::BOOKS.def().order.unwrap()();
+
+    assert_eq!(order.len(), 2);
+    assert!(Post::COMMENTS.def().order.is_none());
+}
+
+#[derive(Syncable, Debug, Clone)]
+#[emr(crate = "::emr_core")]
+struct Shelf {
+    id: i64,
+    #[emr(has_many(preload_order = Volume::by_title))]
+    books: HasMany<Volume>,
+}
+
+#[derive(Syncable, Debug, Clone)]
+#[emr(crate = "::emr_core")]
+struct Volume {
+    id: i64,
+    title: String,
+    shelf_id: i64,
+}
+
+impl Volume {
+    fn by_title() -> [emr_core::Order; 2] {
+        [Volume::TITLE.asc(), Volume::ID.desc()]
+    }
+}

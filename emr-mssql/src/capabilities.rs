@@ -36,6 +36,12 @@ fn capabilities(product: &str, version: (u32, u32, u32)) -> Capabilities {
     // 2,100, of which sp_executesql takes two for the text and for the types of the others.
     capabilities.max_parameters = 2_098;
     capabilities.max_values_rows = 1_000;
+    // WINDOW is of SQL Server 2022.
+    capabilities.named_windows = major >= 16;
+    capabilities.nth_value = false;
+    capabilities.full_join = true;
+    capabilities.lateral = true;
+    capabilities.with_ties = true;
     capabilities.row_locks = true;
     capabilities.skip_locked = true;
     capabilities.nowait = true;

@@ -1,10 +1,12 @@
 //! How SQL Server spells SQL.
 
 use emr_core::{
-    AliasStyle, Capabilities, ColumnDef, Dialect, Identity, InList, LimitStyle, LockStyle, SqlBuilder, SqlType,
+    AggregateSql, AliasStyle, Capabilities, ColumnDef, Dialect, Function, Identity, InList, IntervalStyle, JsonStyle,
+    LimitStyle, LockStyle, SqlBuilder, SqlType, UpsertStyle,
 };
 
 use crate::capabilities::mssql_capabilities;
+use crate::cast::cast;
 use crate::types::column_type;
 
 /// How SQL Server spells SQL, from 2016 on (the first with OPENJSON).
@@ -39,6 +41,14 @@ impl Dialect for MsSqlDialect {
         out.push("@P").push_number(n as u64);
     }
 
+    fn says_recursive(&self) -> bool {
+        false
+    }
+
+    fn apply_joins(&self) -> bool {
+        true
+    }
+
     fn limit_style(&self) -> LimitStyle {
         LimitStyle::TopFetch
     }
@@ -56,6 +66,10 @@ impl Dialect for MsSqlDialect {
         LockStyle::TableHint
     }
 
+    fn upsert_style(&self) -> UpsertStyle {
+        UpsertStyle::Merge
+    }
+
     fn alias_style(&self) -> AliasStyle {
         AliasStyle::From
     }
@@ -63,6 +77,52 @@ impl Dialect for MsSqlDialect {
     fn count(&self) -> &'static str {
         // COUNT is an int and overflows.
         "count_big(*)"
+    }
+
+    fn length(&self) -> (&'static str, &'static str) {
+        // LEN leaves spaces at the end out.
+        ("CAST(len(", " + N'.') - 1 AS bigint)")
+    }
+
+    fn concat_operator(&self) -> Option<&'static str> {
+        // CONCAT takes NULL for an empty text.
+        Some(" + ")
+    }
+
+    fn cast(&self, from: SqlType, to: SqlType) -> Option<(String, String)> {
+        cast(from, to)
+    }
+
+    fn aggregate(&self, function: &Function, of: SqlType) -> AggregateSql {
+        let plain = AggregateSql::plain(function);
+        match (function, of) {
+            // COUNT is an int and overflows.
+            (Function::Count | Function::CountAll, _) => AggregateSql::named("count_big"),
+            // A sum of ints is an int, and so is their mean.
+            (Function::Sum, SqlType::I16 | SqlType::I32) => {
+                AggregateSql { argument: ("CAST(", " AS bigint)"), ..plain }
+            }
+            (Function::Avg, SqlType::I16 | SqlType::I32 | SqlType::I64) => {
+                AggregateSql { argument: ("CAST(", " AS float(53))"), ..plain }
+            }
+            _ => plain,
+        }
+    }
+
+    fn now(&self) -> &'static str {
+        "CAST(sysutcdatetime() AS datetimeoffset(6))"
+    }
+
+    fn interval_style(&self) -> IntervalStyle {
+        IntervalStyle::DatePart
+    }
+
+    fn json_style(&self) -> JsonStyle {
+        JsonStyle::OpenJson
+    }
+
+    fn ranking_needs_order(&self) -> bool {
+        true
     }
 
     fn identity_insert(&self) -> bool {
@@ -117,6 +177,10 @@ impl Dialect for MsSqlDialect {
 
     fn release(&self, _name: &str) -> Option<String> {
         None
+    }
+
+    fn current_schema(&self) -> &'static str {
+        "schema_name()"
     }
 
     fn explain(&self) -> Option<&'static str> {

@@ -9,6 +9,7 @@
 //! ```
 
 mod capabilities;
+mod cast;
 mod dialect;
 mod types;
 

@@ -17,6 +17,10 @@ pub fn mysql_capabilities(version: (u32, u32, u32)) -> Capabilities {
     let mut capabilities = shared("MySQL", version);
     capabilities.skip_locked = version >= (8, 0, 1);
     capabilities.nowait = version >= (8, 0, 1);
+    capabilities.lock_of = version >= (8, 0, 1);
+    capabilities.lateral = version >= (8, 0, 14);
+    capabilities.except = version >= (8, 0, 31);
+    capabilities.except_all = version >= (8, 0, 31);
     capabilities
 }
 
@@ -25,6 +29,7 @@ pub fn mariadb_capabilities(version: (u32, u32, u32)) -> Capabilities {
     let mut capabilities = shared("MariaDB", version);
     capabilities.skip_locked = version >= (10, 6, 0);
     capabilities.nowait = version >= (10, 3, 0);
+    capabilities.except_all = version >= (10, 5, 0);
     if version >= (10, 5, 0) {
         capabilities.insert_returning = Returning::Clause;
     }

@@ -1,8 +1,12 @@
 //! How MySQL and MariaDB spell SQL.
 
-use emr_core::{AliasStyle, Capabilities, ColumnDef, Dialect, Identity, InList, SqlBuilder, SqlType};
+use emr_core::{
+    AggregateSql, AliasStyle, Capabilities, ColumnDef, Dialect, Function, Identity, InList, IntervalStyle, JsonStyle,
+    SqlBuilder, SqlType, ValuesStyle,
+};
 
 use crate::capabilities::{mariadb_capabilities, mysql_capabilities};
+use crate::cast::cast;
 use crate::types::column_type;
 
 /// How MySQL spells SQL, from 8.0.13 on (the first with expressions as defaults).
@@ -34,6 +38,10 @@ macro_rules! family {
             out.push("?");
         }
 
+        fn current_schema(&self) -> &'static str {
+            "database()"
+        }
+
         fn in_list(&self, len: usize, element: SqlType) -> InList {
             match element {
                 SqlType::I16 | SqlType::I32 | SqlType::I64 if len > MAX_EXPANDED => INTEGERS,
@@ -42,6 +50,10 @@ macro_rules! family {
                 // (error 1267).
                 _ => InList::padded(len, MAX_PADDED),
             }
+        }
+
+        fn numbered_placeholders(&self) -> bool {
+            false
         }
 
         fn alias_style(&self) -> AliasStyle {
@@ -54,6 +66,38 @@ macro_rules! family {
 
         fn integer_division(&self) -> &'static str {
             " DIV "
+        }
+
+        fn concat_operator(&self) -> Option<&'static str> {
+            // Two bars mean OR.
+            None
+        }
+
+        fn cast(&self, from: SqlType, to: SqlType) -> Option<(String, String)> {
+            cast(from, to)
+        }
+
+        fn aggregate(&self, function: &Function, of: SqlType) -> AggregateSql {
+            let plain = AggregateSql::plain(function);
+            match (function, of) {
+                // It would be a decimal of four more digits.
+                (Function::Avg, SqlType::I16 | SqlType::I32 | SqlType::I64) => {
+                    AggregateSql { argument: ("", " + 0e0"), ..plain }
+                }
+                _ => plain,
+            }
+        }
+
+        fn now(&self) -> &'static str {
+            "utc_timestamp(6)"
+        }
+
+        fn interval_style(&self) -> IntervalStyle {
+            IntervalStyle::DateAdd
+        }
+
+        fn json_style(&self) -> JsonStyle {
+            JsonStyle::ExtractTyped
         }
 
         fn default_row(&self) -> &'static str {
@@ -90,6 +134,11 @@ impl Dialect for MySqlDialect {
         mysql_capabilities((8, 0, 13))
     }
 
+    fn values_style(&self) -> ValuesStyle {
+        // ROW() is of 8.0.19.
+        ValuesStyle::Union
+    }
+
     family! {
         uuid: "binary(16)",
         uuids: InList::Json {
@@ -110,6 +159,11 @@ impl Dialect for MariaDbDialect {
 
     fn share_lock(&self) -> &'static str {
         " LOCK IN SHARE MODE"
+    }
+
+    fn values_style(&self) -> ValuesStyle {
+        // A derived table takes no column names here.
+        ValuesStyle::Union
     }
 
     family! {

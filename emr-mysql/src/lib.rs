@@ -12,6 +12,7 @@
 //! ```
 
 mod capabilities;
+mod cast;
 mod dialect;
 mod types;
 

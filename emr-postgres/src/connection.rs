@@ -1,11 +1,13 @@
 //! One connection.
 
+mod advisory;
 mod batch;
 mod bulk;
 mod control;
 mod copy;
 mod cursor;
 mod link;
+mod many;
 mod query;
 mod session;
 
@@ -14,7 +16,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use emr_core::PrepareMode;
 use emr_core::{
-    BulkInsert, Capabilities, Connection, Control, CursorId, Done, Error, Result, RowSink, Sql, Step, Value,
+    AdvisoryLock, BulkInsert, Capabilities, Connection, Control, CursorId, Done, Error, Result, RowSink, Sql, Step,
+    Value,
 };
 
 pub(crate) use link::Link;
@@ -97,6 +100,23 @@ impl Connection for PgConnection {
     async fn script(&mut self, sql: &str) -> Result<()> {
         let call = self.enter()?;
         let result = call.session.script(sql).await;
+        call.finish(result)
+    }
+
+    async fn query_many(
+        &mut self,
+        controls: &[Control],
+        sql: &str,
+        sink: fn() -> Box<dyn RowSink>,
+    ) -> Result<Vec<(Box<dyn RowSink>, Done)>> {
+        let call = self.enter()?;
+        let result = call.session.query_many(controls, sql, sink).await;
+        call.finish(result)
+    }
+
+    async fn advisory_lock(&mut self, controls: &[Control], lock: &AdvisoryLock) -> Result<bool> {
+        let call = self.enter()?;
+        let result = call.session.advisory_lock(controls, lock).await;
         call.finish(result)
     }
 

@@ -31,6 +31,13 @@ fn from_server(error: &DbError, hide_values: bool) -> Error {
         "23514" => constraint(error, ConstraintKind::Check),
         "23502" => constraint(error, ConstraintKind::NotNull),
         "23P01" => constraint(error, ConstraintKind::Exclusion),
+        // Nobody reads it as anything else: only ON CONFLICT asks for an index by its columns.
+        "42P10" if error.routine() == Some("infer_arbiter_indexes") => {
+            return Error::invalid(format!(
+                "no unique index has exactly the columns of the conflict's target: {}",
+                message()
+            ));
+        }
         "40001" => ErrorKind::Serialization { message: message() },
         "40P01" => ErrorKind::Deadlock { message: message() },
         "55P03" => ErrorKind::LockNotAvailable { message: message() },

@@ -22,10 +22,12 @@
 //! name=value`), `target_session_attrs` (`any`, `read-write`, `read-only`), `keepalives_idle` (seconds).
 
 mod admin;
+mod cast;
 mod connection;
 mod dialect;
 mod error;
 mod pool;
+mod split;
 mod tls;
 mod types;
 

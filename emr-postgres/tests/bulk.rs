@@ -17,6 +17,8 @@ const fn column(name: &'static str, ty: SqlType, generated: Generated) -> Column
         unique: false,
         default: None,
         sql_type: None,
+        stamp: None,
+        fit: Ok,
     }
 }
 

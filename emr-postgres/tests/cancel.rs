@@ -180,6 +180,8 @@ static ROWS: Schema = Schema {
         unique: false,
         default: None,
         sql_type: None,
+        stamp: None,
+        fit: Ok,
     }],
     primary_key: &[],
     associations: &[],

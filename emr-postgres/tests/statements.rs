@@ -33,7 +33,7 @@ async fn a_statement_gives_its_rows_and_counts() {
 }
 
 #[tokio::test]
-async fn columns_are_described_also_without_rows_in_both_modes() {
+async fn pg17_columns_are_described_also_without_rows_in_both_modes() {
     for prepare in [PrepareMode::Named, PrepareMode::Unnamed] {
         let mut connection = support::connect_with(&options().prepare(prepare)).await.unwrap();
         let sql = Sql::raw("SELECT 1::int2 AS a, 'x'::text AS b WHERE $1::bool");
@@ -78,7 +78,7 @@ async fn functions_without_a_result_give_an_empty_text() {
 }
 
 #[tokio::test]
-async fn a_changed_table_is_prepared_again_outside_a_transaction() {
+async fn s1_a_changed_table_is_prepared_again_outside_a_transaction() {
     let scratch = Scratch::new().await;
     let mut connection = scratch.connect().await;
     connection.script("CREATE TABLE t (a int4); INSERT INTO t VALUES (7)").await.unwrap();
@@ -100,7 +100,7 @@ async fn a_changed_table_is_prepared_again_outside_a_transaction() {
 }
 
 #[tokio::test]
-async fn a_parameter_whose_column_changed_is_prepared_again() {
+async fn s2_a_parameter_whose_column_changed_is_prepared_again() {
     let scratch = Scratch::new().await;
     let mut connection = scratch.connect().await;
     connection.script("CREATE TABLE t (a text)").await.unwrap();
@@ -123,7 +123,8 @@ async fn transactions_commit_roll_back_and_nest() {
     connection.script("CREATE TABLE t (a int8)").await.unwrap();
     let insert = Sql::raw("INSERT INTO t VALUES ($1)");
 
-    let begin = Control::Begin(Begin { isolation: Some(IsolationLevel::Serializable), read_only: false });
+    let begin =
+        Control::Begin(Begin { isolation: Some(IsolationLevel::Serializable), read_only: false, deferrable: false });
     connection.query(&[begin], &insert, &[Value::I64(1)], Box::new(Discard)).await.unwrap();
     assert!(connection.in_transaction() && !connection.is_clean());
     assert_eq!(cell(&mut connection, "SHOW transaction_isolation", &[]).await, Value::Text("serializable".into()));
@@ -144,7 +145,7 @@ async fn read_only_transactions_and_repos_refuse_writes() {
     let scratch = Scratch::with(options()).await;
     let mut connection = scratch.connect().await;
     connection.script("CREATE TABLE t (a int8)").await.unwrap();
-    let begin = Control::Begin(Begin { isolation: None, read_only: true });
+    let begin = Control::Begin(Begin { isolation: None, read_only: true, deferrable: false });
     let insert = Sql::raw("INSERT INTO t VALUES (1)");
     let error = connection.query(&[begin], &insert, &[], Box::new(Discard)).await.map(|_| ()).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Database { code, .. } if code == "25006"), "{error}");
@@ -197,7 +198,7 @@ async fn a_commit_that_fails_ends_the_transaction() {
 async fn levels_that_the_server_does_not_have_are_refused() {
     let mut connection = connect().await;
     for level in [IsolationLevel::Snapshot, IsolationLevel::ReadUncommitted] {
-        let begin = Control::Begin(Begin { isolation: Some(level), read_only: false });
+        let begin = Control::Begin(Begin { isolation: Some(level), read_only: false, deferrable: false });
         assert!(connection.control(&[begin]).await.unwrap_err().is_unsupported());
     }
     assert!(connection.is_clean());
@@ -413,7 +414,8 @@ async fn deadlocks_and_serialization_failures_may_be_retried() {
         connection.recover().await.unwrap();
     }
 
-    let begin = Control::Begin(Begin { isolation: Some(IsolationLevel::RepeatableRead), read_only: false });
+    let begin =
+        Control::Begin(Begin { isolation: Some(IsolationLevel::RepeatableRead), read_only: false, deferrable: false });
     one.query(&[begin], &Sql::raw("SELECT * FROM t"), &[], Box::new(Discard)).await.unwrap();
     run(&mut two, "UPDATE t SET a = a + 10", &[]).await.unwrap();
     let error = run(&mut one, "UPDATE t SET a = a + 1", &[]).await.unwrap_err();

@@ -48,18 +48,22 @@ impl Worker<'_> {
     }
 
     fn insert_each(&self, rows: &BulkInsert, sink: &mut dyn RowSink) -> Result<Done> {
-        let cell = |column| rows.cell(0, column);
-        let (sql, _) = SqlBuilder::build(&SqliteDialect, self.capabilities, |out| {
-            render::insert(out, rows.schema, rows.prefix.as_deref(), &rows.columns, &cell, rows.returning);
+        let (sql, made) = SqlBuilder::build(&SqliteDialect, self.capabilities, |out| {
+            let cell = |_, column| render::Cell::Value(rows.cell(0, column));
+            render::insert_values(out, rows.insert(), 0..1, &cell);
         })?;
         let mut statement = self.db.prepare_cached(sql.text()).map_err(|error| from_rusqlite(self.db, error))?;
         let mut describe = sink.wants_columns();
         let mut done = Done::default();
-        let mut params = Vec::with_capacity(rows.columns.len());
+        let mut params = Vec::with_capacity(made.len());
         for row in 0..rows.len() {
             params.clear();
             for (n, &column) in rows.columns.iter().enumerate() {
                 params.push(encode(&sql, n, rows.cell(row, column))?);
+            }
+            // Behind the cells of a row stands what an upsert says; it is the same for all.
+            for (n, value) in made.iter().enumerate().skip(rows.columns.len()) {
+                params.push(encode(&sql, n, value.borrowed())?);
             }
             bind(self.db, &mut statement, &params)?;
             step_all(self.db, &mut statement, sink, std::mem::take(&mut describe))?;

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use emr_core::{
-    BulkInsert, Capabilities, ConnectFailure, Connection, Control, CursorId, Done, Error, Result, Role, RowSink, Sql,
-    Step, Value,
+    AdvisoryLock, BulkInsert, Capabilities, ConnectFailure, Connection, Control, CursorId, Done, Error, Result, Role,
+    RowSink, Sql, Step, Value,
 };
 use tokio::sync::oneshot;
 
+use crate::advisory::{Database, Locks};
 use crate::settings::Settings;
 use crate::statement;
 use crate::types::{Parameter, encode};
@@ -24,6 +25,8 @@ pub(crate) struct SqliteConnection {
     in_flight: bool,
     closed: bool,
     open_cursors: usize,
+    /// Held until the transaction ends.
+    locks: Locks,
 }
 
 /// Interrupts the call that it stands for, unless that one has ended.
@@ -44,14 +47,21 @@ const ABANDONED: &str = "an earlier call on this connection was abandoned: recov
 
 impl SqliteConnection {
     /// Opens a connection. If this future is dropped, so is the attempt.
-    pub(crate) async fn open(settings: &Arc<Settings>, role: Role, capabilities: &Arc<Capabilities>) -> Result<Self> {
+    pub(crate) async fn open(
+        settings: &Arc<Settings>,
+        role: Role,
+        capabilities: &Arc<Capabilities>,
+        repo: u64,
+    ) -> Result<Self> {
         let (worker, opened) = worker::spawn(settings, role, capabilities)?;
         match opened.await {
             Ok(result) => result?,
             Err(_) => return Err(settings.refused(ConnectFailure::Other, "its thread ended while it was opened")),
         }
         let capabilities = Arc::clone(capabilities);
-        Ok(SqliteConnection { worker, capabilities, in_flight: false, closed: false, open_cursors: 0 })
+        // Now there is a file, and all paths to it lead to one.
+        let locks = Locks::of(Database::of(&settings.location, repo));
+        Ok(SqliteConnection { worker, capabilities, in_flight: false, closed: false, open_cursors: 0, locks })
     }
 
     async fn call<T: Send + 'static>(
@@ -84,6 +94,9 @@ impl SqliteConnection {
         guard.0 = None;
         drop(guard);
         self.in_flight = false;
+        if !self.locks.is_empty() && !self.in_transaction() {
+            self.locks.release();
+        }
         match answer {
             Some(Ok(result)) => result,
             Some(Err(panic)) => resume_unwind(panic),
@@ -164,6 +177,33 @@ impl Connection for SqliteConnection {
         self.call(move |worker| worker.script(&sql)).await
     }
 
+    async fn query_many(
+        &mut self,
+        controls: &[Control],
+        sql: &str,
+        sink: fn() -> Box<dyn RowSink>,
+    ) -> Result<Vec<(Box<dyn RowSink>, Done)>> {
+        let (controls, sql) = (controls.to_vec(), sql.to_owned());
+        self.call(move |worker| {
+            worker.control(&controls)?;
+            statement::query_many(worker.db, &sql, sink)
+        })
+        .await
+    }
+
+    async fn advisory_lock(&mut self, controls: &[Control], lock: &AdvisoryLock) -> Result<bool> {
+        if self.in_flight {
+            return Err(Error::invalid(ABANDONED));
+        }
+        // BEGIN waits for other writers: who does not want to wait for the lock shall not wait for them.
+        if !lock.wait && !self.locks.is_free(lock) && !self.in_transaction() {
+            return Ok(false);
+        }
+        // Who waits for a lock has what it needs to write already: nobody waits for a writer and holds a lock.
+        self.control(controls).await?;
+        self.locks.take(lock).await
+    }
+
     async fn insert_many(
         &mut self,
         controls: &[Control],
@@ -211,7 +251,7 @@ impl Connection for SqliteConnection {
     }
 
     fn is_clean(&self) -> bool {
-        !self.closed && !self.in_flight && self.open_cursors == 0 && !self.in_transaction()
+        !self.closed && !self.in_flight && self.open_cursors == 0 && self.locks.is_empty() && !self.in_transaction()
     }
 
     fn is_closed(&self) -> bool {

@@ -53,7 +53,7 @@ impl Drop for OpenFile {
 }
 
 /// The same for all ways to write one path.
-fn identity(path: &Path) -> PathBuf {
+pub(crate) fn identity(path: &Path) -> PathBuf {
     let in_directory = || {
         let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
         let directory = fs::canonicalize(directory.unwrap_or(Path::new("."))).ok()?;

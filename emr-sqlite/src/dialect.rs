@@ -1,6 +1,11 @@
 //! How SQLite spells SQL.
 
-use emr_core::{Capabilities, ColumnDef, Dialect, Identity, InList, IsolationLevel, Returning, SqlBuilder, SqlType};
+use emr_core::{
+    AggregateSql, Capabilities, ColumnDef, DecimalFunction, Dialect, Function, Identity, InList, IntervalStyle,
+    IsolationLevel, JsonStyle, OutcomeStyle, Returning, SqlBuilder, SqlType, UpsertStyle, Value, ValuesStyle,
+};
+
+use crate::functions::cast;
 
 /// How SQLite spells SQL.
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,13 +34,22 @@ pub(crate) fn capabilities() -> Capabilities {
     can.delete_returning = Returning::Clause;
     can.max_parameters = MAX_PARAMETERS;
     can.nulls_order = true;
+    can.full_join = true;
+    can.materialized_ctes = true;
+    can.quantified_comparison = false;
+    can.aggregate_filter = true;
     can.transactional_ddl = true;
     can.isolation_levels = &[IsolationLevel::Serializable];
     can.read_only_transactions = true;
+    can.advisory_locks = true;
     can
 }
 
 impl Dialect for SqliteDialect {
+    fn values_style(&self) -> ValuesStyle {
+        ValuesStyle::Numbered
+    }
+
     fn name(&self) -> &'static str {
         "sqlite"
     }
@@ -59,8 +73,67 @@ impl Dialect for SqliteDialect {
         }
     }
 
+    fn returns_by_alias(&self) -> bool {
+        false
+    }
+
+    fn upsert_style(&self) -> UpsertStyle {
+        // The engine tells nobody which branch it took: the update branch says so itself.
+        UpsertStyle::OnConflict(OutcomeStyle::Marked {
+            fresh: "emr_fresh()",
+            mark: "emr_mark()",
+            inserted: "emr_unmarked()",
+        })
+    }
+
     fn like_needs_escape(&self) -> bool {
         true
+    }
+
+    fn case_functions(&self) -> (&'static str, &'static str) {
+        ("emr_lower", "emr_upper")
+    }
+
+    fn length(&self) -> (&'static str, &'static str) {
+        ("length(", ")")
+    }
+
+    fn round(&self, _ty: SqlType) -> [&'static str; 3] {
+        ["emr_round(", ", ", ")"]
+    }
+
+    fn cast(&self, from: SqlType, to: SqlType) -> Option<(String, String)> {
+        cast(from, to)
+    }
+
+    fn decimal_function(&self, function: DecimalFunction) -> Option<&'static str> {
+        Some(match function {
+            DecimalFunction::Add => "emr_add",
+            DecimalFunction::Sub => "emr_sub",
+            DecimalFunction::Mul => "emr_mul",
+            DecimalFunction::Div => "emr_div",
+            DecimalFunction::Abs => "emr_abs",
+        })
+    }
+
+    fn aggregate(&self, function: &Function, of: SqlType) -> AggregateSql {
+        match (function, of) {
+            (Function::Sum, SqlType::Decimal) => AggregateSql::named("emr_sum"),
+            (Function::Avg, SqlType::Decimal) => AggregateSql::named("emr_avg"),
+            _ => AggregateSql::plain(function),
+        }
+    }
+
+    fn now(&self) -> &'static str {
+        "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')"
+    }
+
+    fn interval_style(&self) -> IntervalStyle {
+        IntervalStyle::Functions { months: "emr_add_months", micros: "emr_add_micros" }
+    }
+
+    fn json_style(&self) -> JsonStyle {
+        JsonStyle::Extract { whole: "emr_whole" }
     }
 
     fn collation(&self, ty: SqlType) -> Option<&'static str> {
@@ -87,6 +160,12 @@ impl Dialect for SqliteDialect {
         } else {
             Identity { column_type: Some("INTEGER"), suffix: "", declares_key: false }
         }
+    }
+
+    fn tables_named<'q>(&self, out: &mut SqlBuilder<'q>, table: Value<'q>, _prefix: Option<Value<'q>>) {
+        out.push(" FROM (SELECT type, name FROM sqlite_master UNION ALL SELECT type, name FROM sqlite_temp_master)");
+        // The engine finds tables without regard to case.
+        out.push(" WHERE type IN ('table', 'view') AND name = ").bind(table, None).push(" COLLATE NOCASE");
     }
 
     fn explain(&self) -> Option<&'static str> {

@@ -16,6 +16,9 @@ pub(crate) fn from_rusqlite(db: &rusqlite::Connection, error: rusqlite::Error) -
             return Error::new(kind);
         }
     };
+    if message.contains("ON CONFLICT clause does not match") {
+        return Error::invalid(format!("no unique index has exactly the columns of the conflict's target: {message}"));
+    }
     let kind = match (failure.code, failure.extended_code) {
         (ErrorCode::ConstraintViolation, code) => match violation(db, code, &message) {
             Some(violation) => ErrorKind::Constraint(violation),

@@ -39,16 +39,24 @@
 //!
 //! Six fraction digits are always written, so that the order of the texts is the order of the times.
 //!
+//! # Functions of its own
+//! Every connection of a repo has functions in Rust, whose names begin with `emr_`, for what SQLite does not do, or not
+//! as other engines do it: calculating with decimals exactly (`emr_add`, `emr_sum` …), casts that refuse what does not
+//! fit, upper and lower case of all of Unicode, months and microseconds added to times. They are deterministic. Their
+//! results cannot be indexed for other programs: those do not have them.
+//!
 //! # Options
 //! Beside the options of every repo: `journal_mode` (`wal`), `synchronous` (`normal` under WAL),
 //! `create` (`true`: a missing file is made) and `cache_size` (as in `PRAGMA cache_size`).
 
+mod advisory;
 mod bulk;
 mod connection;
 mod cursor;
 mod database;
 mod dialect;
 mod error;
+mod functions;
 mod keyword;
 mod open;
 mod pool;

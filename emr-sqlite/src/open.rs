@@ -11,6 +11,7 @@ use rust_decimal::Decimal;
 
 use crate::dialect::DECIMAL_COLLATION;
 use crate::error::describe;
+use crate::functions;
 use crate::settings::{Location, Settings};
 use crate::worker::Shared;
 
@@ -52,6 +53,7 @@ fn set_up(db: &mut rusqlite::Connection, settings: &Settings, shared: &Arc<Share
     db.progress_handler(INSTRUCTIONS, Some(move || running.is_cancelled()))?;
     db.set_prepared_statement_cache_capacity(STATEMENTS);
     db.create_collation(DECIMAL_COLLATION, compare_decimals)?;
+    functions::register(db)?;
     // The first read of the file: what is no database shows here and not in the first call.
     db.query_row("PRAGMA schema_version", [], |_| Ok(()))?;
     db.pragma_update(None, "foreign_keys", true)?;

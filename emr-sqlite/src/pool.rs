@@ -8,12 +8,14 @@ use emr_core::{Capabilities, Connection, Connector, PoolSplit, RepoOptions, Resu
 
 use crate::connection::SqliteConnection;
 use crate::settings::{Location, Settings};
-use crate::{dialect, keyword};
+use crate::{advisory, dialect, keyword};
 
 /// Opens the connections of one repo.
 pub(crate) struct SqliteConnector {
     settings: Arc<Settings>,
     capabilities: Arc<Capabilities>,
+    /// Tells the databases in memory apart.
+    number: u64,
 }
 
 impl SqliteConnector {
@@ -22,14 +24,18 @@ impl SqliteConnector {
     }
 
     pub(crate) fn with(settings: Settings) -> Self {
-        SqliteConnector { settings: Arc::new(settings), capabilities: Arc::new(dialect::capabilities()) }
+        SqliteConnector {
+            settings: Arc::new(settings),
+            capabilities: Arc::new(dialect::capabilities()),
+            number: advisory::number(),
+        }
     }
 }
 
 #[async_trait]
 impl Connector for SqliteConnector {
     async fn connect(&self, role: Role) -> Result<Box<dyn Connection>> {
-        let connection = SqliteConnection::open(&self.settings, role, &self.capabilities).await?;
+        let connection = SqliteConnection::open(&self.settings, role, &self.capabilities, self.number).await?;
         Ok(Box::new(connection))
     }
 

@@ -27,6 +27,27 @@ pub(crate) fn query(
     }
 }
 
+/// Runs any number of statements without parameters, each with a sink of its own.
+pub(crate) fn query_many(
+    db: &rusqlite::Connection,
+    text: &str,
+    new_sink: fn() -> Box<dyn RowSink>,
+) -> Result<Vec<(Box<dyn RowSink>, Done)>> {
+    refuse_nul(text)?;
+    let mut results = Vec::new();
+    let mut batch = Batch::new(db, text);
+    // A statement is prepared when the one before it has run: it may need the table that that one made.
+    while let Some(mut statement) = batch.next().map_err(|error| from_rusqlite(db, error))? {
+        bind(db, &mut statement, &[])?;
+        let mut sink = new_sink();
+        let describe = sink.wants_columns();
+        let returned = step_all(db, &mut statement, sink.as_mut(), describe)?;
+        let own_text = statement.expanded_sql().unwrap_or_default();
+        results.push((sink, counts(db, &own_text, &statement, returned)));
+    }
+    Ok(results)
+}
+
 /// Prepares a statement that is not kept.
 pub(crate) fn prepare_once<'c>(db: &'c rusqlite::Connection, text: &str) -> Result<Statement<'c>> {
     refuse_nul(text)?;

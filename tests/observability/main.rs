@@ -1,7 +1,7 @@
 //! What EMR tells about itself, to whom, and what it keeps to itself. A test binary of its own, because whoever listens
 //! to everything listens to the whole process.
 
-#[allow(dead_code)] // the suite uses all of it
+#[allow(dead_code, unused_imports)] // the suite uses all of it
 #[macro_use]
 #[path = "../suite/harness.rs"]
 mod harness;

@@ -13,7 +13,7 @@ use crate::{Account, accounts};
 db_cases![
     every_call_is_a_span,
     statements_of_a_transaction_are_spans,
-    a_failed_statement_says_why,
+    l7_a_failed_statement_says_why,
     a_call_that_waits_for_a_connection_says_how_long,
     the_time_of_decoding_is_part_of_the_querys,
     a_statement_belongs_to_the_span_of_its_caller,
@@ -127,13 +127,15 @@ async fn statements_of_a_transaction_are_spans(db: &Db) {
     let checkout = db.repo.checkout().await.unwrap();
     checkout.script("select 1").await.unwrap();
     let spans = &spans_of(db.repo.id())[before..];
-    let [stream @ .., get, script] = spans else { panic!("{spans:?}") };
+    let [begin, stream @ .., get, commit, script] = spans else { panic!("{spans:?}") };
+    check(begin, &db.repo, "begin", None, 0, "begin");
     check_stream(stream, &db.repo);
+    check(commit, &db.repo, "commit", None, 0, "commit");
     check(get, &db.repo, "get", Some("accounts"), 1, "select");
     check(script, &db.repo, "script", None, 0, "select 1");
 }
 
-async fn a_failed_statement_says_why(db: &Db) {
+async fn l7_a_failed_statement_says_why(db: &Db) {
     let errors = [
         db.repo.query("selec 1", &[]).await.unwrap_err(),
         db.repo.script("selec 2").await.unwrap_err(),
@@ -165,7 +167,8 @@ async fn a_call_that_waits_for_a_connection_says_how_long(db: &Db) {
     assert!(matches!(error.kind(), ErrorKind::PoolTimeout { .. }), "{error:?}");
 
     let spans = spans_of(repo.id());
-    let [waited, in_vain] = &spans[..] else { panic!("{spans:?}") };
+    let of_queries: Vec<_> = spans.iter().filter(|span| span.text("verb") == Some("query")).collect();
+    let [waited, in_vain] = of_queries[..] else { panic!("{spans:?}") };
     assert!(waited.number("queue_us") >= 100_000, "{waited:?}");
     assert!(waited.number("query_us") < waited.number("queue_us"), "{waited:?}");
     assert!(in_vain.number("queue_us") >= 100_000 && in_vain.number("query_us") == 0, "{in_vain:?}");

@@ -55,7 +55,7 @@ async fn r1_the_same_id_and_settings_give_the_running_repo() {
 }
 
 #[tokio::test]
-async fn ids_of_one_definition_mean_nothing_to_another() {
+async fn s11_ids_of_one_definition_mean_nothing_to_another() {
     Tenants::start_as("mine", fake("scoped")).await.unwrap();
     let error = Others::repo("mine").unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::UnknownRepo { id } if id == "mine"), "{error:?}");

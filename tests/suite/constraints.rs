@@ -7,10 +7,10 @@ use crate::harness::{Backend, Db};
 use crate::schemas::{Permalink, Reading};
 
 db_cases![
-    r27_unique_constraint,
-    r33_foreign_key_constraint,
-    check_and_not_null,
-    insert_all_is_all_or_none,
+    r27_r111_unique_constraint,
+    r33_r35_foreign_key_constraint,
+    pg2_sq1_check_and_not_null,
+    r126_insert_all_is_all_or_none,
     a_failed_bulk_insert_in_a_nested_transaction_keeps_the_outer_one,
 ];
 
@@ -18,7 +18,7 @@ fn violation(error: &Error) -> &Violation {
     error.violation().unwrap_or_else(|| panic!("no constraint violation: {error:?}"))
 }
 
-async fn r27_unique_constraint(db: &Db) {
+async fn r27_r111_unique_constraint(db: &Db) {
     db.repo.create_table::<Permalink>().await.unwrap();
     let link = Permalink { id: 1, url: "/secret-value".into() };
     db.repo.insert(link.clone()).await.unwrap();
@@ -34,7 +34,7 @@ async fn r27_unique_constraint(db: &Db) {
     assert_eq!(db.repo.count(Permalink::query()).await.unwrap(), 1);
 }
 
-async fn r33_foreign_key_constraint(db: &Db) {
+async fn r33_r35_foreign_key_constraint(db: &Db) {
     let sql = "CREATE TABLE owners (id BIGINT PRIMARY KEY);
                CREATE TABLE things (id BIGINT PRIMARY KEY, owner_id BIGINT CONSTRAINT things_owner REFERENCES owners (id))";
     db.repo.script(sql).await.unwrap();
@@ -46,9 +46,13 @@ async fn r33_foreign_key_constraint(db: &Db) {
     db.repo.script("INSERT INTO owners VALUES (7); INSERT INTO things VALUES (1, 7)").await.unwrap();
     let error = db.repo.query("DELETE FROM owners", &[]).await.unwrap_err();
     assert!(error.is_foreign_key_violation(), "{error:?}");
+    // What could not be deleted is still there, and so is what refers to it.
+    let both = "SELECT owners.id, things.id FROM owners JOIN things ON things.owner_id = owners.id";
+    let both = db.repo.query(both, &[]).await.unwrap();
+    assert_eq!((both.get::<i64>(0, 0).unwrap(), both.get::<i64>(0, 1).unwrap()), (7, 1));
 }
 
-async fn check_and_not_null(db: &Db) {
+async fn pg2_sq1_check_and_not_null(db: &Db) {
     let sql =
         "CREATE TABLE readings (sensor TEXT NOT NULL, value DOUBLE PRECISION CONSTRAINT positive CHECK (value > 0))";
     db.repo.script(sql).await.unwrap();
@@ -59,9 +63,11 @@ async fn check_and_not_null(db: &Db) {
     assert_eq!(violation(&error).kind, ConstraintKind::NotNull);
     assert_eq!(violation(&error).columns, ["sensor"]);
     assert_eq!(db.repo.count(Reading::query()).await.unwrap(), 0);
+    let valid = db.repo.insert(Reading { sensor: "a".into(), value: 1.0 }).await.unwrap();
+    assert_eq!(db.repo.all(Reading::query()).await.unwrap(), [valid]);
 }
 
-async fn insert_all_is_all_or_none(db: &Db) {
+async fn r126_insert_all_is_all_or_none(db: &Db) {
     db.repo.create_table::<Permalink>().await.unwrap();
     for count in [100, 1_000, 20_000] {
         let rows = (0..count).map(|n| Permalink { id: n, url: format!("/{}", if n == count / 2 { 0 } else { n }) });

@@ -1,12 +1,21 @@
 //! Runs each case on every backend that can be reached, on a database of its own.
 
+#[path = "harness/lie.rs"]
+mod lie;
+#[path = "harness/record.rs"]
+mod record;
+
 use std::future::Future;
 use std::process::ExitCode;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use emr::prelude::*;
 use libtest_mimic::{Arguments, Failed, Trial};
+
+pub(crate) use record::{assert_unsupported, assert_unsupported_in_part, not_here};
+
+use record::Record;
 
 /// The backends that the suite knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +70,7 @@ pub(crate) struct Db {
 }
 
 impl Db {
-    async fn create(backend: Backend) -> Db {
+    async fn create(backend: Backend, record: &Arc<Record>) -> Db {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let (options, folder, schema) = match backend {
             Backend::Sqlite => {
@@ -82,6 +91,7 @@ impl Db {
                 (options.extra("options", format!("-csearch_path={schema}")), None, Some(schema))
             }
         };
+        let options = lie::through_the_lie(options, record);
         let repo = emr::open(options.clone()).await.expect("a repo");
         Db { backend, repo, options, _folder: folder, schema }
     }
@@ -113,18 +123,16 @@ pub(crate) struct Case {
 }
 
 /// Runs a case that wants a database.
-pub(crate) fn on_db<F>(
-    backend: Backend,
-    case: impl FnOnce(std::sync::Arc<Db>) -> F + Send + 'static,
-) -> Result<(), String>
+pub(crate) fn on_db<F>(backend: Backend, case: impl FnOnce(Arc<Db>) -> F + Send + 'static) -> Result<(), String>
 where
     F: Future<Output = ()> + Send + 'static,
 {
+    let record = Record::of_thread();
     runtime().block_on(async move {
-        let db = std::sync::Arc::new(Db::create(backend).await);
+        let db = Arc::new(Db::create(backend, &record).await);
         // In a task of its own, so that the database is dropped also after a panic.
-        let outcome = tokio::spawn(case(std::sync::Arc::clone(&db))).await;
-        if let Ok(db) = std::sync::Arc::try_unwrap(db) {
+        let outcome = tokio::spawn(record.in_task(case(Arc::clone(&db)))).await;
+        if let Ok(db) = Arc::try_unwrap(db) {
             db.drop_database().await;
         }
         outcome.map_err(|error| panic_text(error.into_panic()))
@@ -167,15 +175,15 @@ macro_rules! repo_cases {
             vec![$($crate::harness::Case {
                 name: stringify!($name),
                 run: |backend| {
-                    $crate::harness::on_db(backend, |db| async move { $name(&db.repo).await })?;
+                    $crate::harness::on_db(backend, |db| async move { $name(&emr::AnyRepo::from(&db.repo)).await })?;
                     $crate::harness::on_db(backend, |db| async move {
                         let tx = db.repo.begin().await.expect("a transaction");
-                        $name(&tx).await;
+                        $name(&emr::AnyRepo::from(&tx)).await;
                         tx.commit().await.expect("a commit");
                     })?;
                     $crate::harness::on_db(backend, |db| async move {
                         let checkout = db.repo.checkout().await.expect("a checkout");
-                        $name(&checkout).await;
+                        $name(&emr::AnyRepo::from(&checkout)).await;
                     })
                 },
             }),*]
@@ -205,7 +213,7 @@ pub(crate) fn main(modules: &[Module]) -> ExitCode {
                 let ignored = missing.is_some() && !is_required;
                 let trial = Trial::test(name, move || match missing {
                     Some(reason) => Err(Failed::from(format!("EMR_REQUIRE names {}, but: {reason}", backend.name()))),
-                    None => (case.run)(backend).map_err(Failed::from),
+                    None => Record::keep(|| (case.run)(backend)).map_err(Failed::from),
                 });
                 trials.push(trial.with_ignored_flag(ignored));
             }

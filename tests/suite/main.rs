@@ -2,29 +2,56 @@
 
 #[macro_use]
 mod harness;
+mod advisory;
+mod associations;
+mod blog;
 mod calls;
+mod changesets;
 mod constraints;
 mod faults;
+mod fetches;
+mod functions;
+mod plans;
+mod preloads;
 mod promises;
+mod queries;
+mod raw_sql;
 mod reads;
+mod reloads;
+mod retries;
 mod schemas;
 mod streams;
+mod transaction_rows;
 mod transactions;
 mod types;
+mod upserts;
 mod writes;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     harness::main(&[
+        ("advisory", advisory::cases),
+        ("associations", associations::cases),
         ("calls", calls::cases),
+        ("changesets", changesets::cases),
         ("constraints", constraints::cases),
         ("faults", faults::cases),
+        ("fetches", fetches::cases),
+        ("functions", functions::cases),
+        ("plans", plans::cases),
+        ("preloads", preloads::cases),
         ("promises", promises::cases),
+        ("queries", queries::cases),
+        ("raw_sql", raw_sql::cases),
         ("reads", reads::cases),
+        ("reloads", reloads::cases),
+        ("retries", retries::cases),
         ("streams", streams::cases),
+        ("transaction_rows", transaction_rows::cases),
         ("transactions", transactions::cases),
         ("types", types::cases),
+        ("upserts", upserts::cases),
         ("writes", writes::cases),
     ])
 }

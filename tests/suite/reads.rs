@@ -6,13 +6,13 @@ use emr::prelude::*;
 use crate::schemas::{Document, Membership, Permalink, Post, Reading, post};
 
 repo_cases![
-    r2_supports_unnamed_repos,
+    r2_s12_supports_unnamed_repos,
     r3_all_empty,
-    r4_all_with_in,
+    r4_sq27_all_with_in,
     r9_all_by,
     r12_composite_pk,
     r17_insert_with_no_primary_key,
-    r19_client_made_uuid_key,
+    r19_r67_client_made_uuid_key,
     r41_get,
     r43_get_with_uuid_key,
     r44_get_by,
@@ -21,8 +21,8 @@ repo_cases![
     r100_field_source,
     r109_count_distinct_rows,
     r110_dynamic_filters,
-    be_fetch_gives_not_found,
-    be_count,
+    be3_be5_fetch_gives_the_row_or_not_found,
+    be1_count,
     comparisons,
     null_tests,
     like_means_the_same_everywhere,
@@ -43,17 +43,23 @@ async fn three(repo: &impl Repo) -> [Post; 3] {
     [post(repo, "one").await, post(repo, "two").await, post(repo, "three").await]
 }
 
-async fn r2_supports_unnamed_repos(repo: &impl Repo) {
-    assert_eq!(repo.query("select 4 + 5", &[]).await.unwrap().rows_affected(), 1);
+async fn r2_s12_supports_unnamed_repos(repo: &impl Repo) {
+    let nine = repo.query("select 4 + 5", &[]).await.unwrap();
+    assert_eq!((nine.len(), nine.columns().len(), nine.rows_affected()), (1, 1, 1));
+    assert_eq!(nine.scalar::<i64>().unwrap(), 9);
 }
 
 async fn r3_all_empty(repo: &impl Repo) {
     repo.create_table::<Post>().await.unwrap();
     assert_eq!(repo.all(Post::query()).await.unwrap(), []);
     assert_eq!(repo.all(Post::query().filter(Post::ID.gt(0)).order_by(Post::ID.asc())).await.unwrap(), []);
+    let row = post(repo, "no longer empty").await;
+    assert_eq!(repo.all(Post::query()).await.unwrap(), std::slice::from_ref(&row));
+    repo.delete(&row).await.unwrap();
+    assert_eq!(repo.all(Post::query()).await.unwrap(), []);
 }
 
-async fn r4_all_with_in(repo: &impl Repo) {
+async fn r4_sq27_all_with_in(repo: &impl Repo) {
     let [one, two, _] = three(repo).await;
     let none: [i64; 0] = [];
     for _ in 0..2 {
@@ -100,16 +106,24 @@ async fn r17_insert_with_no_primary_key(repo: &impl Repo) {
     assert!(error.to_string().contains("primary key"), "{error}");
 }
 
-async fn r19_client_made_uuid_key(repo: &impl Repo) {
+async fn r19_r67_client_made_uuid_key(repo: &impl Repo) {
     repo.create_table::<Document>().await.unwrap();
     let made = repo.insert(Document::build().set(Document::NAME, "made")).await.unwrap();
     assert!(!made.id.is_nil());
+    assert_eq!(repo.fetch::<Document>(made.id).await.unwrap(), made);
     let id = emr::uuid::Uuid::from_u128(7);
     let given = repo.insert(Document { id, name: "given".into() }).await.unwrap();
     assert_eq!(given.id, id);
     assert_eq!(repo.count(Document::query()).await.unwrap(), 2);
     let rows = (0..3).map(|n| Document::build().set(Document::NAME, format!("row {n}")));
-    assert_eq!(repo.insert_all(rows).await.unwrap(), 3);
+    let one_more = Document::build().set(Document::ID, emr::uuid::Uuid::from_u128(8)).set(Document::NAME, "row 3");
+    assert_eq!(repo.insert_all(rows.chain([one_more])).await.unwrap(), 4);
+    let stored = repo.all(Document::query().order_by(Document::NAME.asc())).await.unwrap();
+    let names: Vec<_> = stored.iter().map(|row| row.name.as_str()).collect();
+    assert_eq!(names, ["given", "made", "row 0", "row 1", "row 2", "row 3"]);
+    assert_eq!(stored[5].id, emr::uuid::Uuid::from_u128(8));
+    let ids: std::collections::BTreeSet<_> = stored.iter().map(|row| row.id).collect();
+    assert!(ids.len() == 6 && stored.iter().all(|row| !row.id.is_nil()), "{stored:?}");
 }
 
 async fn r41_get(repo: &impl Repo) {
@@ -189,17 +203,18 @@ async fn r110_dynamic_filters(repo: &impl Repo) {
     assert_eq!(repo.count(Post::query().filter(Expr::any(either))).await.unwrap(), 2);
 }
 
-async fn be_fetch_gives_not_found(repo: &impl Repo) {
+async fn be3_be5_fetch_gives_the_row_or_not_found(repo: &impl Repo) {
     let [one, ..] = three(repo).await;
     assert_eq!(repo.fetch::<Post>(one.id).await.unwrap(), one);
     let error = repo.fetch::<Post>(-1).await.unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::NotFound { table } if table == "posts"), "{error:?}");
+    assert!(matches!(error.kind(), ErrorKind::NotFound { table, .. } if table == "posts"), "{error:?}");
 }
 
-async fn be_count(repo: &impl Repo) {
+async fn be1_count(repo: &impl Repo) {
     three(repo).await;
     assert_eq!(repo.count(Post::query()).await.unwrap(), 3);
     assert_eq!(repo.count(Post::query().filter(Post::TITLE.eq("one"))).await.unwrap(), 1);
+    assert_eq!(repo.count(Post::query().filter(Post::ID.lt(0))).await.unwrap(), 0);
     assert_eq!(repo.count(Post::query().limit(2)).await.unwrap(), 2);
     assert_eq!(repo.count(Post::query().order_by(Post::ID.asc()).offset(1)).await.unwrap(), 2);
 }

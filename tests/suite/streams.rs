@@ -9,8 +9,8 @@ use crate::harness::{Backend, Db};
 use crate::schemas::Post;
 
 db_cases![
-    a_stream_gives_all_rows_in_order,
-    a_stream_of_nothing_ends,
+    sq47_a_stream_gives_all_rows_in_order,
+    s27_a_stream_of_nothing_ends,
     a_stream_dropped_early_costs_the_next_user_nothing,
     a_slow_consumer_bounds_memory,
     a_stream_in_a_transaction_sees_its_writes,
@@ -39,7 +39,7 @@ fn by_id() -> emr::Query<Post> {
     Post::query().order_by(Post::ID.asc())
 }
 
-async fn a_stream_gives_all_rows_in_order(db: &Db) {
+async fn sq47_a_stream_gives_all_rows_in_order(db: &Db) {
     for count in [1, 499, 500, 501, 1_000] {
         rows(db, count).await;
         let ids: Vec<i64> = db.repo.stream(by_id()).map_ok(|post| post.id).try_collect().await.unwrap();
@@ -48,13 +48,18 @@ async fn a_stream_gives_all_rows_in_order(db: &Db) {
     }
 }
 
-async fn a_stream_of_nothing_ends(db: &Db) {
+async fn s27_a_stream_of_nothing_ends(db: &Db) {
     rows(db, 1).await;
     let mut stream = db.repo.stream(by_id().filter(Post::ID.lt(0)));
     assert!(stream.next().await.is_none());
     assert!(stream.next().await.is_none());
     drop(stream);
     assert_eq!(db.repo.stats().running, 0);
+    let tx = db.repo.begin().await.unwrap();
+    assert!(tx.stream(by_id().filter(Post::ID.lt(0))).next().await.is_none());
+    let all: Vec<Post> = tx.stream(by_id()).try_collect().await.unwrap();
+    assert_eq!(all.iter().map(|post| post.id).collect::<Vec<_>>(), [1]);
+    tx.commit().await.unwrap();
 }
 
 async fn a_stream_dropped_early_costs_the_next_user_nothing(db: &Db) {

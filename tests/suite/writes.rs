@@ -18,11 +18,11 @@ repo_cases![
     r76_update_all_with_filter,
     r77_update_all_no_entries,
     r78_update_all_increment,
-    r81_delete_all,
+    r81_r86_delete_all,
     r85_delete_all_with_filter,
     stale_update_and_delete,
     key_zero_is_a_key,
-    generated_and_read_only_columns,
+    r18_generated_and_read_only_columns,
     bulk_verbs_refuse_orders_and_limits,
     a_changeset_without_a_row_is_not_updated,
 ];
@@ -40,7 +40,9 @@ async fn r10_insert_update_and_delete(repo: &impl Repo) {
 async fn r11_with_field_source(repo: &impl Repo) {
     repo.create_table::<Permalink>().await.unwrap();
     let link = repo.insert(Permalink::build().set(Permalink::URL, "url")).await.unwrap();
+    assert_eq!(link.url, "url");
     let link = repo.update(link.change().set(Permalink::URL, "new")).await.unwrap();
+    assert_eq!(repo.fetch::<Permalink>(link.id).await.unwrap().url, "new");
     repo.delete(&link).await.unwrap();
     assert!(!repo.exists(Permalink::query()).await.unwrap());
 }
@@ -149,6 +151,10 @@ async fn r76_update_all_with_filter(repo: &impl Repo) {
 async fn r77_update_all_no_entries(repo: &impl Repo) {
     repo.create_table::<Post>().await.unwrap();
     assert_eq!(repo.update_all(Post::query().set(Post::TITLE, "x")).await.unwrap(), 0);
+    post(repo, "a").await;
+    let none = Post::query().filter(Post::TITLE.eq("b"));
+    assert_eq!(repo.update_all(none.set(Post::TITLE, "x")).await.unwrap(), 0);
+    assert_eq!(titles(repo).await, ["a"]);
 }
 
 async fn r78_update_all_increment(repo: &impl Repo) {
@@ -161,7 +167,7 @@ async fn r78_update_all_increment(repo: &impl Repo) {
     assert_eq!(repo.one(Post::query()).await.unwrap().unwrap().visits, 11);
 }
 
-async fn r81_delete_all(repo: &impl Repo) {
+async fn r81_r86_delete_all(repo: &impl Repo) {
     repo.create_table::<Post>().await.unwrap();
     assert_eq!(repo.delete_all(Post::query()).await.unwrap(), 0);
     for title in ["a", "b", "c"] {
@@ -197,7 +203,7 @@ async fn key_zero_is_a_key(repo: &impl Repo) {
     assert_eq!(repo.get::<Post>(0).await.unwrap(), Some(zero));
 }
 
-async fn generated_and_read_only_columns(repo: &impl Repo) {
+async fn r18_generated_and_read_only_columns(repo: &impl Repo) {
     #[derive(Syncable, Debug, Clone, PartialEq)]
     #[emr(table = "lines")]
     struct Line {

@@ -2,8 +2,11 @@
 
 use async_trait::async_trait;
 use emr::prelude::*;
+use futures_util::TryStreamExt;
 
-use crate::contender::{Contender, Person, Result, User};
+use crate::contender::{Author, COLOR, Contender, Entry, FOUND, Found, Person, Post, Result, User};
+use crate::ground::AUTHORS;
+use crate::sum::Tally;
 
 pub(crate) struct Emr {
     repo: RepoHandle,
@@ -27,6 +30,33 @@ impl Contender for Emr {
 
     async fn load(&self) -> Result<Vec<User>> {
         Ok(self.repo.all(User::query()).await?)
+    }
+
+    async fn filter_join(&self, below: Vec<i64>) -> Result<Vec<Vec<Found>>> {
+        let mut lists = Vec::with_capacity(below.len());
+        for below in below {
+            let query = Post::query()
+                .join(Author::on(Author::ID.eq(Post::USER_ID)))
+                .filter(Author::HAIR_COLOR.eq(COLOR).and(Post::VISITS.lt(below)))
+                .order_by(Post::VISITS.desc())
+                .limit(FOUND as u64)
+                .select((Post::ID, Post::TITLE, Author::NAME));
+            lists.push(self.repo.all(query).await?);
+        }
+        Ok(lists)
+    }
+
+    async fn preload(&self) -> Result<Vec<Author>> {
+        let authors = Author::query().filter(Author::ID.le(AUTHORS));
+        Ok(self.repo.all(authors.preload(Author::POSTS.then(Post::COMMENTS))).await?)
+    }
+
+    async fn stream(&self, mut tally: Tally) -> Result<Tally> {
+        let mut entries = self.repo.stream(Entry::query());
+        while let Some(entry) = entries.try_next().await? {
+            tally.add(entry.id, &entry.name, entry.hair_color.as_deref());
+        }
+        Ok(tally)
     }
 
     async fn insert_one(&self, people: Vec<Person>) -> Result<Vec<i64>> {

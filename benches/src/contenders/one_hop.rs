@@ -9,9 +9,10 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::rusqlite::{get, insert_many, insert_one, load, rename, run};
-use crate::contender::{Contender, Person, Result, User};
+use super::rusqlite::{filter_join, get, insert_many, insert_one, load, preload, rename, run, stream};
+use crate::contender::{Author, BATCH, Contender, Found, Person, Result, User};
 use crate::ground::sqlite::open;
+use crate::sum::Tally;
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
@@ -50,6 +51,47 @@ impl Contender for OneHop {
 
     async fn load(&self) -> Result<Vec<User>> {
         self.hop(|db| load(db)).await
+    }
+
+    async fn filter_join(&self, below: Vec<i64>) -> Result<Vec<Vec<Found>>> {
+        let mut lists = Vec::with_capacity(below.len());
+        for below in below {
+            lists.push(self.hop(move |db| filter_join(db, below)).await?);
+        }
+        Ok(lists)
+    }
+
+    async fn preload(&self) -> Result<Vec<Author>> {
+        self.hop(|db| preload(db)).await
+    }
+
+    async fn stream(&self, mut tally: Tally) -> Result<Tally> {
+        // One batch waits while the next one is read.
+        let (full, mut batches) = tokio::sync::mpsc::channel(1);
+        let reading = self.hop(move |db| {
+            let mut batch = Vec::with_capacity(BATCH);
+            let mut wanted = true;
+            stream(db, |entry| {
+                batch.push(entry);
+                if batch.len() == BATCH {
+                    wanted = full.blocking_send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH))).is_ok();
+                }
+                wanted
+            })?;
+            // Whoever has gone wants no rest.
+            let _ = full.blocking_send(batch);
+            Ok(())
+        });
+        let adding = async {
+            while let Some(batch) = batches.recv().await {
+                for entry in batch {
+                    tally.add(entry.id, &entry.name, entry.hair_color.as_deref());
+                }
+            }
+        };
+        let (read, ()) = tokio::join!(reading, adding);
+        read?;
+        Ok(tally)
     }
 
     async fn insert_one(&self, people: Vec<Person>) -> Result<Vec<i64>> {

@@ -5,27 +5,37 @@ use std::pin::pin;
 
 use async_trait::async_trait;
 use bb8::{ManageConnection, Pool, QueueStrategy};
+use emr::prelude::HasMany;
 use futures_util::TryStreamExt;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Config, Error, NoTls, Statement};
+use tokio_postgres::{Client, Config, Error, NoTls, RowStream, Statement};
 
-use crate::contender::{Contender, POOL, Person, Result, User};
+use super::group::{Places, lists};
+use crate::contender::{
+    Author, BATCH, COLOR, Comment, Contender, Entry, FOUND, Found, POOL, Person, Post, Result, User,
+};
+use crate::ground::AUTHORS;
+use crate::sum::Tally;
 
 /// From this number of rows on, COPY is faster than arrays. Measured: the lines of `unnest` and `copy`.
 const COPY_FROM: usize = 2_000;
 
-/// How many rows are inserted in one call.
+/// What it does in another way than the yardstick.
 #[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Bulk {
-    Fastest,
+pub(crate) enum Road {
+    Yardstick,
+    /// Many rows always go in by arrays.
     Unnest,
+    /// Many rows always go in by COPY.
     Copy,
+    /// BEGIN and UPDATE travel together. Should the BEGIN fail, the UPDATE runs all the same, on its own.
+    Pipelined,
 }
 
 pub(crate) struct TokioPostgres {
     pool: Pool<Manager>,
-    bulk: Bulk,
+    road: Road,
 }
 
 struct Manager(Config);
@@ -34,6 +44,11 @@ struct Connection {
     client: Client,
     get: Statement,
     load: Statement,
+    filter_join: Statement,
+    authors: Statement,
+    posts: Statement,
+    comments: Statement,
+    entries: Statement,
     insert: Statement,
     unnest: Statement,
     copy: Statement,
@@ -50,6 +65,16 @@ impl ManageConnection for Manager {
         Ok(Connection {
             get: client.prepare("SELECT id, name, hair_color FROM users WHERE id = $1").await?,
             load: client.prepare("SELECT id, name, hair_color FROM users").await?,
+            filter_join: client
+                .prepare(&format!(
+                    "SELECT posts.id, posts.title, users.name FROM posts JOIN users ON users.id = posts.user_id \
+                     WHERE users.hair_color = $1 AND posts.visits < $2 ORDER BY posts.visits DESC LIMIT {FOUND}"
+                ))
+                .await?,
+            authors: client.prepare("SELECT id, name, hair_color FROM users WHERE id <= $1").await?,
+            posts: client.prepare("SELECT id, user_id, title, visits FROM posts WHERE user_id = ANY($1)").await?,
+            comments: client.prepare("SELECT id, post_id, body FROM comments WHERE post_id = ANY($1)").await?,
+            entries: client.prepare("SELECT id, name, hair_color FROM entries").await?,
             insert: client.prepare("INSERT INTO people (name, hair_color) VALUES ($1, $2) RETURNING id").await?,
             unnest: client
                 .prepare(
@@ -73,14 +98,14 @@ impl ManageConnection for Manager {
 }
 
 impl TokioPostgres {
-    pub(crate) async fn open(config: &Config, bulk: Bulk) -> Result<Self> {
+    pub(crate) async fn open(config: &Config, road: Road) -> Result<Self> {
         let pool = Pool::builder()
             .max_size(POOL)
             .test_on_check_out(false)
             .queue_strategy(QueueStrategy::Lifo)
             .build(Manager(config.clone()))
             .await?;
-        Ok(TokioPostgres { pool, bulk })
+        Ok(TokioPostgres { pool, road })
     }
 }
 
@@ -98,13 +123,67 @@ impl Contender for TokioPostgres {
 
     async fn load(&self) -> Result<Vec<User>> {
         let connection = self.pool.get().await?;
-        let none: [&(dyn ToSql + Sync); 0] = [];
-        let mut rows = pin!(connection.client.query_raw(&connection.load, none).await?);
+        let mut rows = pin!(connection.rows(&connection.load, &[]).await?);
         let mut users = Vec::new();
         while let Some(row) = rows.try_next().await? {
             users.push(User { id: row.get(0), name: row.get(1), hair_color: row.get(2) });
         }
         Ok(users)
+    }
+
+    async fn filter_join(&self, below: Vec<i64>) -> Result<Vec<Vec<Found>>> {
+        let mut lists = Vec::with_capacity(below.len());
+        for below in below {
+            let connection = self.pool.get().await?;
+            let mut rows = pin!(connection.rows(&connection.filter_join, &[&COLOR, &below]).await?);
+            let mut found = Vec::new();
+            while let Some(row) = rows.try_next().await? {
+                found.push((row.get(0), row.get(1), row.get(2)));
+            }
+            lists.push(found);
+        }
+        Ok(lists)
+    }
+
+    async fn preload(&self) -> Result<Vec<Author>> {
+        let connection = self.pool.get().await?;
+        let mut authors = connection.authors().await?;
+        let ids: Vec<i64> = authors.iter().map(|author| author.id).collect();
+        let mut posts = connection.posts(&ids).await?;
+        let post_ids: Vec<i64> = posts.iter().map(|post| post.id).collect();
+        let comments = connection.comments(&post_ids).await?;
+        for (post, comments) in posts.iter_mut().zip(comments) {
+            post.comments = HasMany::loaded(comments);
+        }
+        let (places, mut of_author) = (Places::of(&ids), lists(ids.len()));
+        for post in posts {
+            places.put(&mut of_author, post.user_id, post);
+        }
+        for (author, posts) in authors.iter_mut().zip(of_author) {
+            author.posts = HasMany::loaded(posts);
+        }
+        Ok(authors)
+    }
+
+    async fn stream(&self, mut tally: Tally) -> Result<Tally> {
+        let mut connection = self.pool.get().await?;
+        let Connection { client, entries, .. } = &mut *connection;
+        let reads = client.transaction().await?;
+        let cursor = reads.bind(&*entries, &[]).await?;
+        loop {
+            let mut rows = pin!(reads.query_portal_raw(&cursor, i32::try_from(BATCH)?).await?);
+            while let Some(row) = rows.try_next().await? {
+                // As a struct with owned texts, as a program would hand it on.
+                let entry = Entry { id: row.get(0), name: row.get(1), hair_color: row.get(2) };
+                tally.add(entry.id, &entry.name, entry.hair_color.as_deref());
+            }
+            // Without a number of rows, more are there.
+            if rows.rows_affected().is_some() {
+                break;
+            }
+        }
+        reads.commit().await?;
+        Ok(tally)
     }
 
     async fn insert_one(&self, people: Vec<Person>) -> Result<Vec<i64>> {
@@ -121,7 +200,7 @@ impl Contender for TokioPostgres {
         let mut written = 0;
         for list in lists {
             let connection = self.pool.get().await?;
-            let copies = self.bulk == Bulk::Copy || (self.bulk == Bulk::Fastest && list.len() >= COPY_FROM);
+            let copies = self.road == Road::Copy || (self.road != Road::Unnest && list.len() >= COPY_FROM);
             written += if copies { connection.copy(&list).await? } else { connection.unnest(&list).await? };
         }
         Ok(written)
@@ -131,8 +210,15 @@ impl Contender for TokioPostgres {
         let mut written = 0;
         for (Person { id, .. }, name) in renames {
             let connection = self.pool.get().await?;
-            connection.client.batch_execute("BEGIN").await?;
-            written += connection.client.execute(&connection.update, &[&name, &id]).await?;
+            let begin = connection.client.batch_execute("BEGIN");
+            if self.road == Road::Pipelined {
+                let params: [&(dyn ToSql + Sync); 2] = [&name, &id];
+                let update = connection.client.execute(&connection.update, &params);
+                written += tokio::try_join!(begin, update)?.1;
+            } else {
+                begin.await?;
+                written += connection.client.execute(&connection.update, &[&name, &id]).await?;
+            }
             connection.client.batch_execute("COMMIT").await?;
         }
         Ok(written)
@@ -140,6 +226,42 @@ impl Contender for TokioPostgres {
 }
 
 impl Connection {
+    async fn rows(&self, statement: &Statement, params: &[&(dyn ToSql + Sync)]) -> Result<RowStream, Error> {
+        self.client.query_raw(statement, params.iter().copied()).await
+    }
+
+    async fn authors(&self) -> Result<Vec<Author>> {
+        let mut rows = pin!(self.rows(&self.authors, &[&AUTHORS]).await?);
+        let mut authors = Vec::new();
+        while let Some(row) = rows.try_next().await? {
+            let posts = HasMany::default();
+            authors.push(Author { id: row.get(0), name: row.get(1), hair_color: row.get(2), posts });
+        }
+        Ok(authors)
+    }
+
+    async fn posts(&self, users: &[i64]) -> Result<Vec<Post>> {
+        let mut rows = pin!(self.rows(&self.posts, &[&users]).await?);
+        let mut posts = Vec::new();
+        while let Some(row) = rows.try_next().await? {
+            let comments = HasMany::default();
+            let (id, user_id, title, visits) = (row.get(0), row.get(1), row.get(2), row.get(3));
+            posts.push(Post { id, user_id, title, visits, comments });
+        }
+        Ok(posts)
+    }
+
+    /// The comments on each of these posts.
+    async fn comments(&self, posts: &[i64]) -> Result<Vec<Vec<Comment>>> {
+        let mut rows = pin!(self.rows(&self.comments, &[&posts]).await?);
+        let (places, mut of_post) = (Places::of(posts), lists(posts.len()));
+        while let Some(row) = rows.try_next().await? {
+            let comment = Comment { id: row.get(0), post_id: row.get(1), body: row.get(2) };
+            places.put(&mut of_post, comment.post_id, comment);
+        }
+        Ok(of_post)
+    }
+
     async fn unnest(&self, people: &[Person]) -> Result<u64, Error> {
         let ids: Vec<i64> = people.iter().map(|person| person.id).collect();
         let names: Vec<&str> = people.iter().map(|person| person.name.as_str()).collect();

@@ -8,17 +8,23 @@ use emr::RepoOptions;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::{Ground, USERS, user};
+use super::{COMMENTS, ENTRIES, Ground, POSTS, Place, USERS, comment, person, post};
 use crate::cases::Case;
-use crate::contender::{Contender, POOL, Person, Result, Sum};
+use crate::contender::{Contender, POOL, Person, Result};
 use crate::contenders::emr::Emr;
 use crate::contenders::one_hop::OneHop;
 use crate::contenders::rusqlite::Rusqlite;
+use crate::sum::Sum;
 
 pub(crate) struct SqliteGround {
     folder: TempDir,
-    file: PathBuf,
+    place: SqlitePlace,
     db: Connection,
+}
+
+/// A database file.
+pub(crate) struct SqlitePlace {
+    file: PathBuf,
 }
 
 /// Opens the file with the settings that EMR has by default.
@@ -30,20 +36,76 @@ pub(crate) fn open(file: &Path) -> Result<Connection> {
     Ok(db)
 }
 
+impl SqlitePlace {
+    pub(crate) fn new(file: impl Into<PathBuf>) -> Self {
+        SqlitePlace { file: file.into() }
+    }
+
+    fn options(&self) -> RepoOptions {
+        RepoOptions::sqlite(self.file.to_string_lossy()).pool_size(POOL)
+    }
+}
+
+#[async_trait(?Send)]
+impl Place for SqlitePlace {
+    fn name(&self) -> String {
+        self.file.to_string_lossy().into_owned()
+    }
+
+    fn libs(&self, case: Case) -> &'static [&'static str] {
+        match case {
+            Case::Load | Case::InsertMany(_) => &["driver", "control", "emr", "one_hop"],
+            Case::Preload => &["driver", "control", "emr", "one_hop", "per_parent"],
+            _ => &["driver", "control", "emr", "rusqlite"],
+        }
+    }
+
+    async fn contender(&self, case: Case, lib: &str) -> Result<Arc<dyn Contender>> {
+        // A program that must not block its runtime pays the hop; beside a long call it is nothing.
+        let hops = !matches!(case, Case::Load | Case::InsertMany(_) | Case::Preload);
+        Ok(match lib {
+            "emr" => Arc::new(Emr::open(self.options()).await?),
+            "driver" | "control" if hops => Arc::new(OneHop::open(&self.file)?),
+            "one_hop" => Arc::new(OneHop::open(&self.file)?),
+            _ => Arc::new(Rusqlite::open(&self.file, lib == "per_parent")?),
+        })
+    }
+}
+
 impl SqliteGround {
     pub(crate) fn create() -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let file = folder.path().join("bench.db");
-        let mut db = open(&file)?;
+        let place = SqlitePlace::new(folder.path().join("bench.db"));
+        let mut db = open(&place.file)?;
         let table = "(id INTEGER PRIMARY KEY, name TEXT NOT NULL, hair_color TEXT) STRICT";
-        db.execute_batch(&format!("CREATE TABLE users {table}; CREATE TABLE people {table}"))?;
+        db.execute_batch(&format!(
+            "CREATE TABLE users {table}; CREATE TABLE people {table}; CREATE TABLE entries {table}; \
+             CREATE TABLE posts (id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL REFERENCES users, \
+             title TEXT NOT NULL, visits INTEGER NOT NULL) STRICT; \
+             CREATE TABLE comments (id INTEGER PRIMARY KEY, post_id INTEGER NOT NULL REFERENCES posts, \
+             body TEXT NOT NULL) STRICT"
+        ))?;
         let new_rows = db.transaction()?;
-        for user in (1..=USERS).map(user) {
-            new_rows.execute("INSERT INTO users VALUES (?, ?, ?)", (user.id, user.name, user.hair_color))?;
+        for (table, rows) in [("users", USERS), ("entries", ENTRIES)] {
+            let mut insert = new_rows.prepare(&format!("INSERT INTO {table} VALUES (?, ?, ?)"))?;
+            for Person { id, name, hair_color } in (1..=rows).map(person) {
+                insert.execute((id, name, hair_color))?;
+            }
+        }
+        for post in (1..=POSTS).map(post) {
+            let cells = (post.id, post.user_id, post.title, post.visits);
+            new_rows.execute("INSERT INTO posts VALUES (?, ?, ?, ?)", cells)?;
+        }
+        for comment in (1..=COMMENTS).map(comment) {
+            let cells = (comment.id, comment.post_id, comment.body);
+            new_rows.execute("INSERT INTO comments VALUES (?, ?, ?)", cells)?;
         }
         new_rows.commit()?;
-        db.execute_batch("ANALYZE")?;
-        Ok(SqliteGround { folder, file, db })
+        db.execute_batch(
+            "CREATE INDEX posts_user_id ON posts (user_id); CREATE INDEX posts_visits ON posts (visits); \
+             CREATE INDEX comments_post_id ON comments (post_id); ANALYZE",
+        )?;
+        Ok(SqliteGround { folder, place, db })
     }
 }
 
@@ -54,20 +116,11 @@ impl Ground for SqliteGround {
     }
 
     fn options(&self) -> RepoOptions {
-        RepoOptions::sqlite(self.file.to_string_lossy()).pool_size(POOL)
+        self.place.options()
     }
 
-    async fn contenders(&self, case: Case) -> Result<Vec<(&'static str, Arc<dyn Contender>)>> {
-        let bare = || Rusqlite::open(&self.file).map(|bare| Arc::new(bare) as Arc<dyn Contender>);
-        let hop = || OneHop::open(&self.file).map(|hop| Arc::new(hop) as Arc<dyn Contender>);
-        let emr = Arc::new(Emr::open(self.options()).await?);
-        // A program that must not block its runtime pays the hop; beside a long call it is nothing.
-        Ok(match case {
-            Case::Load | Case::InsertMany(_) => {
-                vec![("driver", bare()?), ("control", bare()?), ("emr", emr), ("one_hop", hop()?)]
-            }
-            _ => vec![("driver", hop()?), ("control", hop()?), ("emr", emr), ("rusqlite", bare()?)],
-        })
+    fn place(&self) -> &dyn Place {
+        &self.place
     }
 
     async fn reset(&mut self, people: &[Person]) -> Result<()> {

@@ -7,7 +7,15 @@ use super::{ConstraintKind, ErrorKind, StopReason, TransactionFault, Violation};
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ErrorKind::NotFound { table } => write!(f, "no row of {table} matches"),
+            ErrorKind::NotFound { table, key, tag } => {
+                if let Some(tag) = tag {
+                    write!(f, "{tag} not found: ")?;
+                }
+                match key {
+                    Some(key) => write!(f, "no row of {table} has {key}"),
+                    None => write!(f, "no row of {table} matches"),
+                }
+            }
             ErrorKind::MultipleResults { table } => {
                 write!(f, "more than one row of {table} matches where at most one may; narrow the filter or use `all`")
             }
@@ -15,6 +23,7 @@ impl fmt::Display for ErrorKind {
                 write!(f, "stale {action}: the row of {table} is gone or was changed by somebody else; load it again")
             }
             ErrorKind::Constraint(violation) => violation.fmt(f),
+            ErrorKind::Validation { table, errors } => write!(f, "the changes to {table} are invalid: {errors}"),
             ErrorKind::PoolTimeout { waited, in_use, in_transactions } => write!(
                 f,
                 "no connection came free within {waited:?}: all {in_use} are in use, {in_transactions} of them by open \

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{FragmentPart, Node};
+use super::{FragmentPart, Node, SourceRef};
 use crate::schema::Schema;
 use crate::value::Value;
 
@@ -21,7 +21,22 @@ impl fmt::Debug for Shown<'_> {
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Node::Column { schema, column } => write!(f, "{}.{}", schema.table, schema.columns[*column].name),
+            Node::Column { schema, column, source: SourceRef::Alias(alias) } => {
+                write!(f, "{alias}.{}", schema.columns[*column].name)
+            }
+            Node::Column { schema, column, source: SourceRef::Excluded } => {
+                write!(f, "excluded.{}", schema.columns[*column].name)
+            }
+            Node::Column { schema, column, .. } => write!(f, "{}.{}", schema.table, schema.columns[*column].name),
+            Node::Name { name, source: SourceRef::Alias(alias), .. } => write!(f, "{alias}.{name}"),
+            Node::Name { name, .. } => f.write_str(name),
+            Node::Selected(name) => write!(f, "selected {name}"),
+            Node::Subquery(query) => write!(f, "({query:?})"),
+            Node::Exists(query) => write!(f, "EXISTS ({query:?})"),
+            Node::InQuery { needle, query } => write!(f, "({needle:?} IN ({query:?}))"),
+            Node::Quantified { needle, op, quantifier, query } => {
+                write!(f, "({needle:?}{}{quantifier:?} ({query:?}))", op.sql())
+            }
             Node::Bind { value, context } => Shown(value, *context).fmt(f),
             Node::Binary { op, left, right } => write!(f, "({left:?}{}{right:?})", op.sql()),
             Node::And(all) => f.debug_tuple("And").field(all).finish(),
@@ -38,6 +53,7 @@ impl fmt::Debug for Node {
                 write!(f, "({subject:?} {} {pattern:?})", if *ignore_case { "ILIKE" } else { "LIKE" })
             }
             Node::Fragment(parts) => f.debug_tuple("Fragment").field(parts).finish(),
+            Node::Call(call) => call.fmt(f),
             Node::Constant(truth) => truth.fmt(f),
         }
     }

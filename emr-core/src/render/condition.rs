@@ -4,30 +4,32 @@ use std::borrow::Cow;
 
 use crate::error::Error;
 use crate::expr::{FragmentPart, Node, Operator};
+use crate::query::Quantifier;
 use crate::sql::SqlBuilder;
 use crate::value::{SqlType, Value};
 
+use super::function;
 use super::list::in_list;
-use super::{ALIAS, separated};
-
-/// How columns are named inside one statement.
-#[derive(Clone, Copy)]
-pub(super) struct Scope {
-    /// Whether columns carry the alias of their table.
-    pub(super) qualified: bool,
-}
+use super::read::{existence, subquery};
+use super::scope::Scope;
+use super::{bound, separated};
 
 /// Writes ` WHERE …` for all conditions, or nothing.
-pub(super) fn where_clause<'q>(out: &mut SqlBuilder<'q>, filter: &'q [Node], scope: Scope) {
-    if filter.is_empty() {
+pub(super) fn where_clause<'q>(out: &mut SqlBuilder<'q>, filter: &'q [Node], scope: Scope<'_, 'q>) {
+    conditions(out, " WHERE ", filter, scope);
+}
+
+/// Writes the keyword and all conditions behind it, or nothing.
+pub(super) fn conditions<'q>(out: &mut SqlBuilder<'q>, keyword: &str, all: &'q [Node], scope: Scope<'_, 'q>) {
+    if all.is_empty() {
         return;
     }
-    out.push(" WHERE ");
-    separated(out, " AND ", filter, |out, node| condition(out, node, scope));
+    out.push(keyword);
+    separated(out, " AND ", all, |out, node| condition(out, node, scope));
 }
 
 /// Writes an expression where a condition stands, with brackets where its neighbours could tear it apart.
-fn condition<'q>(out: &mut SqlBuilder<'q>, node: &'q Node, scope: Scope) {
+pub(super) fn condition<'q>(out: &mut SqlBuilder<'q>, node: &'q Node, scope: Scope<'_, 'q>) {
     if let Node::Fragment(_) = sole(node) {
         // Nobody knows whether there is an OR in it.
         out.push("(");
@@ -39,7 +41,7 @@ fn condition<'q>(out: &mut SqlBuilder<'q>, node: &'q Node, scope: Scope) {
 }
 
 /// Writes an expression where a condition stands and nothing else beside it.
-fn enclosed_condition<'q>(out: &mut SqlBuilder<'q>, node: &'q Node, scope: Scope) {
+pub(super) fn enclosed_condition<'q>(out: &mut SqlBuilder<'q>, node: &'q Node, scope: Scope<'_, 'q>) {
     match sole(node) {
         Node::Fragment(parts) => fragment(out, parts, scope),
         node if is_truth(node) => truth(out, node, scope),
@@ -53,18 +55,24 @@ fn enclosed_condition<'q>(out: &mut SqlBuilder<'q>, node: &'q Node, scope: Scope
 }
 
 /// Writes an expression where a value stands.
-pub(super) fn value<'q>(out: &mut SqlBuilder<'q>, node: &'q Node, scope: Scope) {
+pub(super) fn value<'q>(out: &mut SqlBuilder<'q>, node: &'q Node, scope: Scope<'_, 'q>) {
     match sole(node) {
-        Node::Column { schema, column } => {
-            if scope.qualified {
-                out.push(ALIAS).push(".");
-            }
-            out.ident(schema.columns[*column].name);
+        Node::Column { source, schema, column } => scope.column(out, *source, schema, *column),
+        Node::Name { source, name, .. } => scope.name(out, *source, name),
+        Node::Selected(name) => match scope.selected(name) {
+            Some(node) => value(out, node, scope),
+            None => out.fail(Error::invalid(format!("nothing is selected under the name {name:?}: see named()"))),
+        },
+        Node::Subquery(query) => {
+            out.push("(");
+            subquery(out, query, scope);
+            out.push(")");
         }
         Node::Bind { value, context } => {
             out.bind(value.borrowed(), *context);
         }
         Node::Fragment(parts) => fragment(out, parts, scope),
+        Node::Call(call) => function::call(out, call, scope),
         Node::Binary { op, left, right } if !op.is_comparison() => {
             out.push("(");
             binary(out, *op, left, right, scope);
@@ -82,6 +90,14 @@ pub(super) fn value<'q>(out: &mut SqlBuilder<'q>, node: &'q Node, scope: Scope) 
     }
 }
 
+/// Writes a value where nothing around it tells its type.
+pub(super) fn typed_value<'q>(out: &mut SqlBuilder<'q>, node: &'q Node, scope: Scope<'_, 'q>) {
+    match sole(node) {
+        Node::Bind { value, context } => bound(out, value.borrowed(), *context, Some(value.sql_type())),
+        node => value(out, node, scope),
+    }
+}
+
 /// An AND or OR of one condition is that condition.
 fn sole(mut node: &Node) -> &Node {
     while let Node::And(nodes) | Node::Or(nodes) = node
@@ -96,13 +112,19 @@ fn sole(mut node: &Node) -> &Node {
 fn is_truth(node: &Node) -> bool {
     match node {
         Node::Binary { op, .. } => op.is_comparison(),
-        Node::Column { .. } | Node::Bind { .. } | Node::Fragment(_) => false,
+        Node::Column { .. }
+        | Node::Name { .. }
+        | Node::Selected(_)
+        | Node::Subquery(_)
+        | Node::Bind { .. }
+        | Node::Call(_)
+        | Node::Fragment(_) => false,
         _ => true,
     }
 }
 
 /// Writes a condition. With parts that could fall apart it stands in brackets.
-fn truth<'q>(out: &mut SqlBuilder<'q>, node: &'q Node, scope: Scope) {
+fn truth<'q>(out: &mut SqlBuilder<'q>, node: &'q Node, scope: Scope<'_, 'q>) {
     match node {
         Node::Binary { op, left, right } => binary(out, *op, left, right, scope),
         Node::And(all) => connected(out, all, true, scope),
@@ -117,6 +139,13 @@ fn truth<'q>(out: &mut SqlBuilder<'q>, node: &'q Node, scope: Scope) {
             Node::In { needle, list, element, context } => {
                 operand(out, needle, scope);
                 in_list(out, list, *element, *context, true);
+            }
+            Node::InQuery { needle, query } => {
+                operand(out, needle, scope);
+                collate(out, needle.sql_type());
+                out.push(" NOT IN (");
+                subquery(out, query, scope);
+                out.push(")");
             }
             inner => {
                 out.push("NOT (");
@@ -142,7 +171,37 @@ fn truth<'q>(out: &mut SqlBuilder<'q>, node: &'q Node, scope: Scope) {
         }
         Node::Like { subject, pattern, ignore_case } => like(out, subject, pattern, *ignore_case, scope),
         Node::Constant(truth) => constant(out, *truth),
-        Node::Column { .. } | Node::Bind { .. } | Node::Fragment(_) => enclosed_condition(out, node, scope),
+        Node::Exists(query) => {
+            out.push("EXISTS (");
+            existence(out, query, scope);
+            out.push(")");
+        }
+        Node::InQuery { needle, query } => {
+            operand(out, needle, scope);
+            collate(out, needle.sql_type());
+            out.push(" IN (");
+            subquery(out, query, scope);
+            out.push(")");
+        }
+        Node::Quantified { needle, op, quantifier, query } => {
+            if !out.capabilities().quantified_comparison {
+                out.unsupported("comparisons with ANY and ALL rows of a query");
+            }
+            operand(out, needle, scope);
+            out.push(op.sql()).push(match quantifier {
+                Quantifier::Any => "ANY (",
+                Quantifier::All => "ALL (",
+            });
+            subquery(out, query, scope);
+            out.push(")");
+        }
+        Node::Column { .. }
+        | Node::Name { .. }
+        | Node::Selected(_)
+        | Node::Subquery(_)
+        | Node::Bind { .. }
+        | Node::Call(_)
+        | Node::Fragment(_) => enclosed_condition(out, node, scope),
     }
 }
 
@@ -151,7 +210,7 @@ fn constant(out: &mut SqlBuilder<'_>, truth: bool) {
     out.push(text);
 }
 
-fn connected<'q>(out: &mut SqlBuilder<'q>, nodes: &'q [Node], all: bool, scope: Scope) {
+fn connected<'q>(out: &mut SqlBuilder<'q>, nodes: &'q [Node], all: bool, scope: Scope<'_, 'q>) {
     if nodes.is_empty() {
         return constant(out, all);
     }
@@ -160,11 +219,17 @@ fn connected<'q>(out: &mut SqlBuilder<'q>, nodes: &'q [Node], all: bool, scope: 
     out.push(")");
 }
 
-fn binary<'q>(out: &mut SqlBuilder<'q>, op: Operator, left: &'q Node, right: &'q Node, scope: Scope) {
+fn binary<'q>(out: &mut SqlBuilder<'q>, op: Operator, left: &'q Node, right: &'q Node, scope: Scope<'_, 'q>) {
     let ty = left.sql_type().or_else(|| right.sql_type());
-    // Decimals that are compared by a collation are texts, and calculating would make floats of them.
-    if !op.is_comparison() && ty == Some(SqlType::Decimal) && out.dialect().collation(SqlType::Decimal).is_some() {
-        out.unsupported("calculating with decimals");
+    if ty == Some(SqlType::Decimal)
+        && let Some(name) = function::of_decimals(out, op)
+    {
+        out.push(name).push("(");
+        value(out, left, scope);
+        out.push(", ");
+        value(out, right, scope);
+        out.push(")");
+        return;
     }
     operand(out, left, scope);
     let integers = matches!(ty, Some(SqlType::I16 | SqlType::I32 | SqlType::I64));
@@ -177,10 +242,16 @@ fn binary<'q>(out: &mut SqlBuilder<'q>, op: Operator, left: &'q Node, right: &'q
 }
 
 /// Writes a value beside an operator. A condition there needs brackets: `(a = b) = c`.
-fn operand<'q>(out: &mut SqlBuilder<'q>, node: &'q Node, scope: Scope) {
+pub(super) fn operand<'q>(out: &mut SqlBuilder<'q>, node: &'q Node, scope: Scope<'_, 'q>) {
     let compound = match sole(node) {
         Node::Binary { op, .. } => op.is_comparison(),
-        Node::Not(_) | Node::IsNull(_) | Node::In { .. } | Node::Like { .. } | Node::Fragment(_) => true,
+        Node::Not(_)
+        | Node::IsNull(_)
+        | Node::In { .. }
+        | Node::InQuery { .. }
+        | Node::Quantified { .. }
+        | Node::Like { .. }
+        | Node::Fragment(_) => true,
         _ => false,
     };
     if compound {
@@ -199,11 +270,12 @@ pub(super) fn collate(out: &mut SqlBuilder<'_>, ty: Option<SqlType>) {
     }
 }
 
-fn like<'q>(out: &mut SqlBuilder<'q>, subject: &'q Node, pattern: &'q Node, ignore_case: bool, scope: Scope) {
+fn like<'q>(out: &mut SqlBuilder<'q>, subject: &'q Node, pattern: &'q Node, ignore_case: bool, scope: Scope<'_, 'q>) {
     let lower = ignore_case && !out.capabilities().ilike;
     let side = |out: &mut SqlBuilder<'q>, node: &'q Node, is_pattern: bool| {
         if lower {
-            out.push("lower(");
+            let name = out.dialect().case_functions().0;
+            out.push(name).push("(");
         }
         match node {
             Node::Bind { value: Value::Text(text), context } if is_pattern => {
@@ -241,7 +313,7 @@ fn escape_wildcards<'t>(pattern: &'t str, wildcards: &[char]) -> Cow<'t, str> {
     Cow::Owned(escaped)
 }
 
-fn fragment<'q>(out: &mut SqlBuilder<'q>, parts: &'q [FragmentPart], scope: Scope) {
+pub(super) fn fragment<'q>(out: &mut SqlBuilder<'q>, parts: &'q [FragmentPart], scope: Scope<'_, 'q>) {
     out.fragment();
     for part in parts {
         match part {

@@ -5,7 +5,7 @@ use crate::query::{Lock, LockStrength, LockWait};
 use crate::sql::SqlBuilder;
 
 /// Writes the lock where it stands at the end of the statement, and refuses what the server cannot lock.
-pub(super) fn lock_suffix(out: &mut SqlBuilder<'_>, lock: Option<Lock>) {
+pub(super) fn lock_suffix(out: &mut SqlBuilder<'_>, lock: Option<Lock>, joined: bool) {
     let Some(lock) = lock else { return };
     check(out, lock);
     if out.dialect().lock_style() != LockStyle::Suffix {
@@ -18,7 +18,11 @@ pub(super) fn lock_suffix(out: &mut SqlBuilder<'_>, lock: Option<Lock>) {
         LockStrength::KeyShare if key_locks => " FOR KEY SHARE",
         LockStrength::Share | LockStrength::KeyShare => out.dialect().share_lock(),
     };
-    out.push(strength).push(match lock.wait {
+    out.push(strength);
+    if joined && out.capabilities().lock_of {
+        out.push(" OF t0");
+    }
+    out.push(match lock.wait {
         LockWait::Wait => "",
         LockWait::NoWait => " NOWAIT",
         LockWait::SkipLocked => " SKIP LOCKED",

@@ -1,31 +1,72 @@
 //! From queries to SQL. The only place of EMR where statements are written.
 
+mod aggregate;
+mod catalog;
 mod condition;
 mod ddl;
+mod from;
+mod function;
+mod insert;
+mod interval;
+mod json;
 mod list;
 mod lock;
+mod merge;
 mod read;
+mod returning;
+mod scope;
+mod select;
+mod slice;
+mod window;
 mod write;
 
+pub use catalog::table_exists;
 pub use ddl::{create_table, drop_table};
+pub use insert::{Cell, Insert, Returned, insert_select, insert_values, on_conflict, returning};
 pub use read::{count, exists, get, select};
-pub use write::{delete_all, delete_by_key, insert, insert_rows, update_all, update_by_key};
+pub use write::{
+    delete_all, delete_all_returning, delete_by_key, delete_guarded, insert, insert_rows, update_all,
+    update_all_returning, update_by_key, update_guarded,
+};
 
 use crate::schema::Schema;
-use crate::sql::SqlBuilder;
+use crate::sql::{BindContext, SqlBuilder};
+use crate::value::{SqlType, Value};
 
 /// The alias of the first table of a statement.
 const ALIAS: &str = "t0";
 
-/// Writes the table's name with its prefix.
+/// Writes the table's name with its prefix: the given one, or else its own.
 pub(crate) fn table(out: &mut SqlBuilder<'_>, schema: &Schema, prefix: Option<&str>) {
-    if let Some(prefix) = prefix.or(schema.prefix) {
+    prefixed(out, schema.table, prefix.or(schema.prefix));
+}
+
+/// Writes a table's name with the prefix that the query gives it, or else the schema's, or else the call's.
+fn table_of(out: &mut SqlBuilder<'_>, name: &str, given: Option<&str>, own: Option<&str>) {
+    let prefix = given.or(own).or(out.call_prefix());
+    prefixed(out, name, prefix);
+}
+
+fn prefixed(out: &mut SqlBuilder<'_>, name: &str, prefix: Option<&str>) {
+    if let Some(prefix) = prefix {
         if !out.capabilities().prefixes {
             return out.unsupported("table prefixes");
         }
         out.ident(prefix).push(".");
     }
-    out.ident(schema.table);
+    out.ident(name);
+}
+
+/// Writes a parameter; with a type, so that a server that guesses types from the surroundings does not have to.
+fn bound<'q>(out: &mut SqlBuilder<'q>, value: Value<'q>, context: BindContext, ty: Option<SqlType>) {
+    match ty.and_then(|ty| out.dialect().parameter_cast(ty)) {
+        Some(name) => {
+            out.push("CAST(").bind(value, context).push(" AS ").push(&name).push(")");
+        }
+        None => {
+            out.bind(value, context);
+        }
+    }
 }
 
 /// Writes `items` with `separator` between them.

@@ -2,49 +2,26 @@
 
 use crate::dialect::LimitStyle;
 use crate::error::Error;
-use crate::expr::{Nulls, Order};
-use crate::query::{Lock, SelectBody};
+use crate::expr::{Node, Nulls, Order};
+use crate::query::{Distinct, Lock, SelectBody, SelectItem, SetOperator};
 use crate::schema::Schema;
 use crate::sql::{Effect, SqlBuilder};
 use crate::value::Value;
 
-use super::condition::{Scope, collate, value, where_clause};
+use super::condition::{collate, conditions, value, where_clause};
+use super::from::{ctes, from};
 use super::lock::{lock_hint, lock_suffix};
+use super::scope::{Scope, all_columns_at};
+use super::select::select_list;
+use super::slice::{Slice, limit, top};
+use super::window::windows;
 use super::{ALIAS, all_columns, separated, table};
 
-const QUALIFIED: Scope = Scope { qualified: true };
-
-/// `SELECT all columns FROM …`, with all that the query says.
-pub fn select<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, default_prefix: Option<&str>) {
+/// `SELECT … FROM …`, with all that the query says.
+pub fn select<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, default_prefix: Option<&'q str>) {
     out.effect(Effect::Read);
-    if query.distinct && query.lock.is_some() {
-        out.fail(Error::invalid("distinct rows cannot be locked: leave out distinct or the lock"));
-    }
-    let slice = Slice::of(query);
-    out.push("SELECT ");
-    if query.distinct && !query.order.iter().all(|key| orders_distinct(out, key)) {
-        top(out, slice);
-        all_columns(out, query.schema, Some(ALIAS));
-        out.push(" FROM (SELECT DISTINCT ");
-        all_columns(out, query.schema, Some(ALIAS));
-        from(out, query, default_prefix);
-        where_clause(out, &query.filter, QUALIFIED);
-        out.push(") AS ").push(ALIAS);
-    } else {
-        if query.distinct {
-            out.push("DISTINCT ");
-        }
-        top(out, slice);
-        all_columns(out, query.schema, Some(ALIAS));
-        from(out, query, default_prefix);
-        where_clause(out, &query.filter, QUALIFIED);
-    }
-    if slice.needs_order(out) && query.order.is_empty() {
-        out.unsupported("an offset without an order");
-    }
-    order_by(out, &query.order);
-    limit(out, slice);
-    lock_suffix(out, query.lock);
+    out.default_prefix(default_prefix);
+    whole(out, query, Scope::top(query), false);
 }
 
 /// `SELECT all columns … WHERE key = value`, at most one row by the nature of keys.
@@ -64,67 +41,343 @@ pub fn get<'q>(
     lock_hint(out, lock);
     out.push(" WHERE ");
     key_condition(out, schema, key.iter().map(Value::borrowed), Some(ALIAS));
-    lock_suffix(out, lock);
+    lock_suffix(out, lock, false);
 }
 
-/// `SELECT count(*)` of the rows of a query; of a subquery where limit, offset or distinct narrow them.
-pub fn count<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, default_prefix: Option<&str>) {
+/// `SELECT count(*)` of the rows of a query; of a subquery where limit, offset, distinct or groups narrow them.
+pub fn count<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, default_prefix: Option<&'q str>) {
     out.effect(Effect::Read);
+    out.default_prefix(default_prefix);
+    check_built(out, query);
     refuse_lock(out, query, "count");
     let count = out.dialect().count();
+    let scope = Scope::top(query);
+    ctes(out, &query.ctes, scope);
     out.push("SELECT ").push(count);
-    if query.limit.is_none() && query.offset.is_none() && !query.distinct {
-        from(out, query, default_prefix);
-        where_clause(out, &query.filter, QUALIFIED);
-    } else {
+    if query.is_narrowed() {
         out.push(" FROM (");
-        narrowed(out, query, Slice::of(query), default_prefix);
+        narrowed(out, query, Slice::of(query), scope);
         out.push(") AS s0");
+    } else {
+        from(out, query, scope);
+        where_clause(out, &query.filter, scope);
     }
 }
 
 /// `SELECT 1 … LIMIT 1`.
-pub fn exists<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, default_prefix: Option<&str>) {
+pub fn exists<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, default_prefix: Option<&'q str>) {
     out.effect(Effect::Read);
+    out.default_prefix(default_prefix);
+    check_built(out, query);
     refuse_lock(out, query, "exists");
-    let one = Slice { limit: Some(query.limit.map_or(1, |limit| limit.min(1))), offset: query.offset };
-    if query.distinct && query.offset.is_some() {
-        out.push("SELECT 1 FROM (");
-        narrowed(out, query, one, default_prefix);
-        out.push(") AS s0");
-    } else {
+    let scope = Scope::top(query);
+    let one = Slice { limit: Some(query.limit.map_or(1, |limit| limit.min(1))), ..Slice::of(query) };
+    ctes(out, &query.ctes, scope);
+    if query.combinations.is_empty() && (query.distinct == Distinct::No || query.offset.is_none()) {
         out.push("SELECT ");
         top(out, one);
         out.push("1");
-        from(out, query, default_prefix);
-        where_clause(out, &query.filter, QUALIFIED);
-        any_order(out, query.schema, one);
+        tail(out, query, scope);
+        any_order(out, query, one);
         limit(out, one);
+    } else {
+        out.push("SELECT 1 FROM (");
+        narrowed(out, query, one, scope);
+        out.push(") AS s0");
     }
+}
+
+/// A query inside another one, as it is.
+pub(super) fn subquery<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, around: Scope<'_, 'q>) {
+    refuse_lock(out, query, "a subquery");
+    whole(out, query, around.inner(query), true);
+}
+
+/// A query inside another one of which only matters whether it has a row.
+pub(super) fn existence<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, around: Scope<'_, 'q>) {
+    check_built(out, query);
+    refuse_lock(out, query, "a subquery");
+    refuse_preloads(out, query);
+    let scope = around.inner(query);
+    if query.combinations.is_empty() && query.group.is_empty() && query.limit.is_none() && query.offset.is_none() {
+        ctes(out, &query.ctes, scope);
+        out.push("SELECT 1");
+        tail(out, query, scope);
+    } else {
+        whole(out, query, scope, true);
+    }
+}
+
+/// Nobody could fill the structs of a query inside another one.
+fn refuse_preloads(out: &mut SqlBuilder<'_>, query: &SelectBody) {
+    if !query.preloads.is_empty() || !query.folds.is_empty() {
+        out.fail(Error::invalid("a query inside another one gives no structs: preload in the outermost one"));
+    }
+}
+
+/// Everything: common table expressions, the query, the queries it is combined with, order, limit and lock. `named` gives each
+/// computed column a name.
+pub(super) fn whole<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, scope: Scope<'_, 'q>, named: bool) {
+    check_built(out, query);
+    if named {
+        refuse_preloads(out, query);
+    }
+    ctes(out, &query.ctes, scope);
+    if !query.combinations.is_empty() {
+        return combined(out, query, scope, named);
+    }
+    check_lock(out, query);
+    let slice = Slice::of(query);
+    let order_wraps =
+        query.distinct == Distinct::Rows && !query.order.iter().all(|key| orders_distinct(out, query, key));
+    if order_wraps {
+        wrapped_distinct(out, query, scope, named);
+    } else {
+        body(out, query, slice, scope, named);
+    }
+    if slice.needs_order(out) && query.order.is_empty() {
+        out.unsupported("an offset without an order");
+    }
+    // The rows of a subquery have no order, and SQL Server says so.
+    let unseen =
+        named && out.dialect().limit_style() == LimitStyle::TopFetch && slice.limit.is_none() && slice.offset.is_none();
+    if !unseen {
+        let first = if let Distinct::On(keys) = &query.distinct { &keys[..] } else { &[] };
+        order_by(out, query, first, scope);
+    }
+    limit(out, slice);
+    lock_suffix(out, query.lock, !query.joins.is_empty());
+}
+
+/// From SELECT to the groups.
+fn body<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, slice: Slice, scope: Scope<'_, 'q>, named: bool) {
+    out.push("SELECT ");
+    match &query.distinct {
+        Distinct::No => {}
+        Distinct::Rows => {
+            out.push("DISTINCT ");
+        }
+        Distinct::On(_) if !out.capabilities().distinct_on => out.unsupported("distinct on"),
+        Distinct::On(keys) => {
+            out.push("DISTINCT ON (");
+            separated(out, ", ", keys, |out, key| value(out, &key.node, scope));
+            out.push(") ");
+        }
+    }
+    top(out, slice);
+    select_list(out, query, scope, named);
+    tail(out, query, scope);
+}
+
+/// From FROM to the groups.
+fn tail<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, scope: Scope<'_, 'q>) {
+    from(out, query, scope);
+    where_clause(out, &query.filter, scope);
+    if !query.group.is_empty() {
+        out.push(" GROUP BY ");
+        separated(out, ", ", &query.group, |out, node| match selected_place(query, node) {
+            // By its place, as parameters in it would make another expression of it, and its name could be that of a column.
+            Some(at) if out.dialect().limit_style() == LimitStyle::LimitOffset => {
+                out.push_number(at as u64 + 1);
+            }
+            _ => {
+                value(out, node, scope);
+                collate(out, node.sql_type());
+            }
+        });
+    }
+    conditions(out, " HAVING ", &query.having, scope);
+    windows(out, query, scope);
+}
+
+/// Distinct rows that are ordered by something else than a column of theirs.
+fn wrapped_distinct<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, scope: Scope<'_, 'q>, named: bool) {
+    let Some(schema) = query.whole_schema() else {
+        out.fail(Error::invalid("distinct rows can only be ordered by what is selected"));
+        return;
+    };
+    let _ = named;
+    out.push("SELECT ");
+    top(out, Slice::of(query));
+    let place = scope.place(0);
+    all_columns_at(out, schema, place);
+    out.push(" FROM (SELECT DISTINCT ");
+    all_columns_at(out, schema, place);
+    tail(out, query, scope);
+    out.push(") AS ");
+    scope.alias(out, 0);
+}
+
+/// `query UNION query …`, ordered and limited as a whole.
+fn combined<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, scope: Scope<'_, 'q>, named: bool) {
+    if query.lock.is_some() {
+        out.fail(Error::invalid("the rows of combined queries cannot be locked"));
+    }
+    let slice = Slice::of(query);
+    let none = Slice { limit: None, offset: None, ties: false };
+    let whole_slice = out.dialect().limit_style() == LimitStyle::TopFetch && slice.limit.is_some();
+    if whole_slice {
+        out.push("SELECT ");
+        top(out, slice);
+        out.push("* FROM (");
+    }
+    body(out, query, none, scope, named);
+    for combination in &query.combinations {
+        if combination.operator != SetOperator::Union && !out.capabilities().except {
+            out.unsupported("EXCEPT and INTERSECT");
+        }
+        if combination.all && combination.operator != SetOperator::Union && !out.capabilities().except_all {
+            out.unsupported("EXCEPT ALL and INTERSECT ALL");
+        }
+        out.push(match (combination.operator, combination.all) {
+            (SetOperator::Union, false) => " UNION ",
+            (SetOperator::Union, true) => " UNION ALL ",
+            (SetOperator::Except, false) => " EXCEPT ",
+            (SetOperator::Except, true) => " EXCEPT ALL ",
+            (SetOperator::Intersect, false) => " INTERSECT ",
+            (SetOperator::Intersect, true) => " INTERSECT ALL ",
+        });
+        let other = &*combination.body;
+        refuse_lock(out, other, "a combination");
+        let inner = scope.beside(other);
+        let plain = other.combinations.is_empty() && other.order.is_empty() && other.ctes.is_empty();
+        if plain && other.limit.is_none() && other.offset.is_none() {
+            body(out, other, none, inner, named);
+        } else {
+            // Brackets would do, but not on SQLite.
+            out.push("SELECT * FROM (");
+            whole(out, other, inner, true);
+            out.push(") AS ");
+            inner.alias(out, 0);
+        }
+    }
+    if whole_slice {
+        out.push(") AS ");
+        scope.alias(out, 0);
+    }
+    if slice.needs_order(out) && query.order.is_empty() {
+        out.unsupported("an offset without an order");
+    }
+    combined_order(out, query, scope);
+    limit(out, slice);
+}
+
+/// The order of combined queries goes by the places of the columns: nothing else is seen from outside.
+fn combined_order<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, scope: Scope<'_, 'q>) {
+    if query.order.is_empty() {
+        return;
+    }
+    out.push(" ORDER BY ");
+    separated(out, ", ", &query.order, |out, key| {
+        match column_place(query, key) {
+            Some(at) => {
+                out.push_number(at as u64 + 1);
+            }
+            None => out.fail(Error::invalid("combined queries can only be ordered by what they select")),
+        }
+        collate(out, scope.type_of(&key.node));
+        direction(out, key);
+    });
+}
+
+/// The place in the result of what the expression names.
+fn selected_place(query: &SelectBody, node: &Node) -> Option<usize> {
+    let Node::Selected(wanted) = node else { return None };
+    let mut at = 0;
+    for item in &query.select {
+        match item {
+            SelectItem::Expr { name: Some(name), .. } if name == wanted => return Some(at),
+            SelectItem::Expr { .. } => at += 1,
+            SelectItem::Row { schema, .. } => at += schema.columns.len(),
+        }
+    }
+    None
+}
+
+/// The place in the result of what the key orders by.
+fn column_place(query: &SelectBody, key: &Order) -> Option<usize> {
+    if let Some(schema) = query.whole_schema() {
+        let (of, column) = key.node.as_column()?;
+        return (of == schema).then_some(column);
+    }
+    if let Some(at) = selected_place(query, &key.node) {
+        return Some(at);
+    }
+    let mut at = 0;
+    for item in &query.select {
+        match item {
+            SelectItem::Expr { node, .. } => {
+                if *node == key.node {
+                    return Some(at);
+                }
+                at += 1;
+            }
+            SelectItem::Row { schema, .. } => {
+                if let Some((of, column)) = key.node.as_column()
+                    && of == *schema
+                {
+                    return Some(at + column);
+                }
+                at += schema.columns.len();
+            }
+        }
+    }
+    None
 }
 
 /// The rows of a query for somebody who only counts them: which of equal number does not matter, so the
 /// query's own order is left out.
-fn narrowed<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, slice: Slice, default_prefix: Option<&str>) {
+fn narrowed<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, slice: Slice, scope: Scope<'_, 'q>) {
+    if !query.combinations.is_empty() || query.with_ties || matches!(query.distinct, Distinct::On(_)) {
+        return whole_without_ctes(out, query, scope);
+    }
     out.push("SELECT ");
-    if query.distinct {
+    if query.distinct == Distinct::Rows {
         out.push("DISTINCT ");
         top(out, slice);
-        all_columns(out, query.schema, Some(ALIAS));
+        select_list(out, query, scope, true);
     } else {
         top(out, slice);
         out.push("1 AS one");
     }
-    from(out, query, default_prefix);
-    where_clause(out, &query.filter, QUALIFIED);
-    any_order(out, query.schema, slice);
+    tail(out, query, scope);
+    any_order(out, query, slice);
     limit(out, slice);
+}
+
+/// As it is; its common table expressions stand in front of the statement already.
+fn whole_without_ctes<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, scope: Scope<'_, 'q>) {
+    if query.combinations.is_empty() {
+        let slice = Slice::of(query);
+        body(out, query, slice, scope, true);
+        let first = if let Distinct::On(keys) = &query.distinct { &keys[..] } else { &[] };
+        order_by(out, query, first, scope);
+        limit(out, slice);
+    } else {
+        combined(out, query, scope, true);
+    }
 }
 
 /// PostgreSQL cannot lock what it only counts, and nowhere could the caller tell which rows are locked.
 fn refuse_lock(out: &mut SqlBuilder<'_>, query: &SelectBody, call: &str) {
     if query.lock.is_some() {
         out.fail(Error::invalid(format!("{call} takes a query without a lock: it returns no row to be held")));
+    }
+}
+
+/// What was wrong when the query was built.
+pub(super) fn check_built(out: &mut SqlBuilder<'_>, query: &SelectBody) {
+    if let Some(problem) = &query.problem {
+        out.fail(Error::invalid(problem.clone()));
+    }
+}
+
+/// What was grouped, put together or made distinct is no row of a table any more.
+fn check_lock(out: &mut SqlBuilder<'_>, query: &SelectBody) {
+    if query.lock.is_some() && (query.distinct != Distinct::No || !query.group.is_empty()) {
+        out.fail(Error::invalid(
+            "distinct rows and groups cannot be locked: leave out distinct, the groups or the lock",
+        ));
     }
 }
 
@@ -159,114 +412,81 @@ pub(super) fn key_condition<'q>(
     }
 }
 
-fn from(out: &mut SqlBuilder<'_>, query: &SelectBody, default_prefix: Option<&str>) {
-    out.push(" FROM ");
-    table(out, query.schema, query.prefix.as_deref().or(default_prefix));
-    out.push(" AS ").push(ALIAS);
-    lock_hint(out, query.lock);
-}
-
-fn order_by<'q>(out: &mut SqlBuilder<'q>, order: &'q [Order]) {
-    if order.is_empty() {
+/// Writes the order: the keys that must come first, then the query's.
+fn order_by<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, first: &'q [Order], scope: Scope<'_, 'q>) {
+    let order = &query.order;
+    if order.is_empty() && first.is_empty() {
         return;
     }
     out.push(" ORDER BY ");
     // A key that was there before decides nothing any more, and SQL Server refuses it.
-    let keys = order.iter().enumerate().filter(|(n, key)| order[..*n].iter().all(|earlier| earlier.node != key.node));
+    let keys = first.iter().chain(order);
+    let keys = keys.enumerate().filter(|(n, key)| {
+        let mut earlier = first.iter().chain(order).take(*n);
+        earlier.all(|earlier| earlier.node != key.node)
+    });
     separated(out, ", ", keys, |out, (_, key)| {
         let native = out.capabilities().nulls_order;
         if let (Some(nulls), false) = (key.nulls, native) {
             out.push("CASE WHEN ");
-            value(out, &key.node, QUALIFIED);
+            value(out, &key.node, scope);
             out.push(match nulls {
                 Nulls::First => " IS NULL THEN 0 ELSE 1 END, ",
                 Nulls::Last => " IS NULL THEN 1 ELSE 0 END, ",
             });
         }
-        value(out, &key.node, QUALIFIED);
-        collate(out, key.node.sql_type());
-        if key.descending {
-            out.push(" DESC");
+        match selected_place(query, &key.node) {
+            Some(at) => {
+                out.push_number(at as u64 + 1);
+            }
+            _ if query.distinct == Distinct::Rows && !query.select.is_empty() => match column_place(query, key) {
+                Some(at) => {
+                    out.push_number(at as u64 + 1);
+                }
+                None => out.fail(Error::invalid("distinct rows can only be ordered by what is selected")),
+            },
+            _ => value(out, &key.node, scope),
         }
-        match key.nulls {
-            Some(Nulls::First) if native => out.push(" NULLS FIRST"),
-            Some(Nulls::Last) if native => out.push(" NULLS LAST"),
-            _ => out,
-        };
+        collate(out, scope.type_of(&key.node));
+        direction(out, key);
     });
 }
 
+pub(super) fn direction(out: &mut SqlBuilder<'_>, key: &Order) {
+    if key.descending {
+        out.push(" DESC");
+    }
+    let native = out.capabilities().nulls_order;
+    match key.nulls {
+        Some(Nulls::First) if native => out.push(" NULLS FIRST"),
+        Some(Nulls::Last) if native => out.push(" NULLS LAST"),
+        _ => out,
+    };
+}
+
 /// Whether distinct rows can be ordered by the key as it is written: only by a column that they show.
-fn orders_distinct(out: &SqlBuilder<'_>, key: &Order) -> bool {
+fn orders_distinct(out: &SqlBuilder<'_>, query: &SelectBody, key: &Order) -> bool {
+    if !query.select.is_empty() {
+        return true;
+    }
     key.node.as_column().is_some_and(|(schema, column)| {
         let plain = key.nulls.is_none() || out.capabilities().nulls_order;
         plain && out.dialect().collation(schema.columns[column].ty).is_none()
     })
 }
 
-/// Which of the rows: at most `limit`, after the first `offset`.
-#[derive(Clone, Copy)]
-struct Slice {
-    limit: Option<u64>,
-    offset: Option<u64>,
-}
-
-impl Slice {
-    fn of(query: &SelectBody) -> Self {
-        Slice { limit: query.limit, offset: query.offset }
-    }
-
-    /// Whether TOP says it all. FETCH takes no 0.
-    fn is_top(self) -> bool {
-        self.offset.is_none() || self.limit == Some(0)
-    }
-
-    fn needs_order(self, out: &SqlBuilder<'_>) -> bool {
-        out.dialect().limit_style() == LimitStyle::TopFetch && !self.is_top()
-    }
-}
-
-fn top(out: &mut SqlBuilder<'_>, slice: Slice) {
-    if let (LimitStyle::TopFetch, Some(limit), true) = (out.dialect().limit_style(), slice.limit, slice.is_top()) {
-        out.push("TOP (").push_number(limit.min(i64::MAX as u64)).push(") ");
-    }
-}
-
 /// Writes an order where the offset needs one and none is asked for: by the key, which is sorted already.
-fn any_order(out: &mut SqlBuilder<'_>, schema: &'static Schema, slice: Slice) {
-    if slice.needs_order(out) {
-        let column = schema.primary_key.first().copied().unwrap_or(0);
-        out.push(" ORDER BY ").push(ALIAS).push(".").ident(schema.columns[column].name);
+fn any_order(out: &mut SqlBuilder<'_>, query: &SelectBody, slice: Slice) {
+    if !slice.needs_order(out) {
+        return;
     }
-}
-
-/// The limit stands in the text, so that the server may plan for it once; the offset, which changes from
-/// page to page, is bound.
-fn limit(out: &mut SqlBuilder<'_>, slice: Slice) {
-    let as_value = |rows: u64| Value::I64(i64::try_from(rows).unwrap_or(i64::MAX));
-    match (out.dialect().limit_style(), slice.offset) {
-        (LimitStyle::LimitOffset, offset) => {
-            // OFFSET needs a LIMIT everywhere but on PostgreSQL.
-            if let Some(limit) = slice.limit.or(offset.and(Some(u64::MAX))) {
-                out.push(" LIMIT ").push_number(limit.min(i64::MAX as u64));
-            }
-            if let Some(offset) = offset {
-                out.push(" OFFSET ").bind(as_value(offset), None);
-            }
+    match query.from.relation.schema() {
+        Some(schema) if query.group.is_empty() => {
+            let column = schema.primary_key.first().copied().unwrap_or(0);
+            out.push(" ORDER BY ").push(ALIAS).push(".").ident(schema.columns[column].name);
         }
-        (LimitStyle::TopFetch, Some(offset)) if !slice.is_top() => {
-            out.push(" OFFSET ").bind(as_value(offset), None).push(" ROWS");
-            match slice.limit {
-                Some(limit) if i32::try_from(limit).is_ok() => {
-                    out.push(" FETCH NEXT ").push_number(limit).push(" ROWS ONLY");
-                }
-                // To SQL Server a literal beyond 32 bits is a decimal, which FETCH does not take.
-                Some(limit) => {
-                    out.push(" FETCH NEXT ").bind(as_value(limit), None).push(" ROWS ONLY");
-                }
-                None => {}
-            }
+        _ => {
+            out.push(" ORDER BY 1");
         }
-        (LimitStyle::TopFetch, _) => {}
     }
 }

@@ -3,17 +3,18 @@
 use crate::capabilities::Returning;
 use crate::dialect::AliasStyle;
 use crate::error::Error;
-use crate::expr::{FragmentPart, Node};
-use crate::query::{Assignment, SelectBody};
+use crate::expr::{FragmentPart, Node, SourceRef};
+use crate::query::{Assignment, Distinct, JoinKind, Relation, SelectBody, SelectItem};
 use crate::schema::{Generated, Schema};
 use crate::sql::{Effect, SqlBuilder};
 use crate::value::Value;
 
-use super::condition::{Scope, value, where_clause};
-use super::read::key_condition;
-use super::{ALIAS, all_columns, separated, table};
-
-const QUALIFIED: Scope = Scope { qualified: true };
+use super::condition::{conditions, value, where_clause};
+use super::from::{ctes, from, joins, source};
+use super::read::{check_built, key_condition};
+use super::returning::Back;
+use super::scope::{Scope, TableName, Written};
+use super::{ALIAS, all_columns, separated, table, table_of};
 
 /// Inserts one row: the given columns with the given values. With `returning` the stored row comes back,
 /// where the server can give it.
@@ -71,6 +72,19 @@ pub fn update_by_key<'q>(
     key: &[Value<'q>],
     returning: bool,
 ) {
+    update_guarded(out, schema, prefix, changes, key, &[], returning);
+}
+
+/// Updates the row with this key if its columns also have these values.
+pub fn update_guarded<'q>(
+    out: &mut SqlBuilder<'q>,
+    schema: &'static Schema,
+    prefix: Option<&str>,
+    changes: &[(usize, &'q Value<'static>)],
+    key: &[Value<'q>],
+    guards: &'q [(usize, Value<'static>)],
+    returning: bool,
+) {
     out.effect(Effect::Write { returning: returning && out.capabilities().update_returning == Returning::Clause });
     if changes.is_empty() {
         return out.fail(Error::invalid(format!("an update of {} without changes", schema.table)));
@@ -90,6 +104,7 @@ pub fn update_by_key<'q>(
     }
     out.push(" WHERE ");
     key_condition(out, schema, key.iter().cloned(), None);
+    guard(out, schema, guards);
     if returning && out.capabilities().update_returning == Returning::Clause {
         out.push(" RETURNING ");
         all_columns(out, schema, None);
@@ -106,11 +121,35 @@ pub fn delete_by_key<'q>(
     prefix: Option<&str>,
     key: impl IntoIterator<Item = Value<'q>>,
 ) {
+    delete_guarded(out, schema, prefix, key, &[]);
+}
+
+/// Deletes the row with this key if its columns also have these values.
+pub fn delete_guarded<'q>(
+    out: &mut SqlBuilder<'q>,
+    schema: &'static Schema,
+    prefix: Option<&str>,
+    key: impl IntoIterator<Item = Value<'q>>,
+    guards: &'q [(usize, Value<'static>)],
+) {
     out.effect(Effect::Write { returning: false });
     out.push("DELETE FROM ");
     table(out, schema, prefix);
     out.push(" WHERE ");
     key_condition(out, schema, key, None);
+    guard(out, schema, guards);
+}
+
+/// Writes what a row must have beside its key.
+fn guard<'q>(out: &mut SqlBuilder<'q>, schema: &'static Schema, guards: &'q [(usize, Value<'static>)]) {
+    for (column, value) in guards {
+        out.push(" AND ").ident(schema.columns[*column].name);
+        if value.is_null() {
+            out.push(" IS NULL");
+        } else {
+            out.push(" = ").bind(value.borrowed(), Some((schema, *column)));
+        }
+    }
 }
 
 /// Updates all rows of a query.
@@ -118,74 +157,241 @@ pub fn update_all<'q>(
     out: &mut SqlBuilder<'q>,
     query: &'q SelectBody,
     assignments: &'q [Assignment],
-    default_prefix: Option<&str>,
+    default_prefix: Option<&'q str>,
 ) {
-    out.effect(Effect::Write { returning: false });
+    update(out, query, assignments, None, default_prefix);
+}
+
+/// Updates all rows of a query and gives back these items of each, or with none of them all its columns.
+pub fn update_all_returning<'q>(
+    out: &mut SqlBuilder<'q>,
+    query: &'q SelectBody,
+    assignments: &'q [Assignment],
+    items: &'q [SelectItem],
+    default_prefix: Option<&'q str>,
+) {
+    let back = Back { items, how: out.capabilities().update_returning };
+    update(out, query, assignments, Some(back), default_prefix);
+}
+
+fn update<'q>(
+    out: &mut SqlBuilder<'q>,
+    query: &'q SelectBody,
+    assignments: &'q [Assignment],
+    back: Option<Back<'q>>,
+    default_prefix: Option<&'q str>,
+) {
+    out.effect(Effect::Write { returning: back.is_some_and(|back| back.how == Returning::Clause) });
+    out.default_prefix(default_prefix);
     if assignments.is_empty() {
         return out.fail(Error::invalid("an update without assignments"));
     }
-    check_bulk(out, query, "update");
+    let Some(schema) = target(out, query, "update") else { return };
+    let scope = Scope::top(query);
     if out.dialect().assigns_in_turn() {
-        check_turns(out, query.schema, assignments);
+        check_turns(out, schema, assignments);
     }
-    let prefix = query.prefix.as_deref().or(default_prefix);
+    if back.is_some_and(|back| back.how == Returning::OutputInto) {
+        declare_output(out, schema);
+    }
+    ctes(out, &query.ctes, scope);
     let style = out.dialect().alias_style();
     out.push("UPDATE ");
     if style == AliasStyle::From {
         out.push(ALIAS);
     } else {
-        table(out, query.schema, prefix);
-        out.push(" AS ").push(ALIAS);
+        target_table(out, query, schema);
+        if style == AliasStyle::Qualified {
+            joins(out, query, scope);
+        }
     }
     out.push(" SET ");
     separated(out, ", ", assignments, |out, assignment| {
-        let column = &query.schema.columns[assignment.column];
+        let column = &schema.columns[assignment.column];
         if column.read_only {
-            out.fail(Error::invalid(format!("{}.{} is read-only: do not set it", query.schema.table, column.name)));
+            out.fail(Error::invalid(format!("{}.{} is read-only: do not set it", schema.table, column.name)));
         }
         if style == AliasStyle::Qualified {
             out.push(ALIAS).push(".");
         }
         out.ident(column.name).push(" = ");
-        value(out, &assignment.value, QUALIFIED);
+        value(out, &assignment.value, scope);
     });
-    if style == AliasStyle::From {
-        out.push(" FROM ");
-        table(out, query.schema, prefix);
-        out.push(" AS ").push(ALIAS);
+    if let Some(back) = back {
+        back.output(out, schema, "INSERTED");
     }
-    where_clause(out, &query.filter, QUALIFIED);
+    match style {
+        AliasStyle::From => {
+            out.push(" FROM ");
+            target_table(out, query, schema);
+            joins(out, query, scope);
+            where_clause(out, &query.filter, scope);
+        }
+        AliasStyle::Qualified => where_clause(out, &query.filter, scope),
+        AliasStyle::InPlace if query.joins.is_empty() => where_clause(out, &query.filter, scope),
+        AliasStyle::InPlace => {
+            let keyword = from_of_update(out, query, scope);
+            conditions(out, keyword, &query.filter, scope);
+        }
+    }
+    if let Some(back) = back {
+        let name = if out.dialect().returns_by_alias() { TableName::Alias } else { TableName::Table };
+        back.clause(out, schema, query, scope, name);
+    }
+}
+
+/// Writes the joined sources as a FROM list, and the conditions of the joins behind WHERE. Returns the keyword before the
+/// next conditions.
+fn from_of_update<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, scope: Scope<'_, 'q>) -> &'static str {
+    if query.joins.iter().any(|join| !matches!(join.kind, JoinKind::Inner | JoinKind::Cross) || join.lateral) {
+        out.unsupported("an update with other joins than inner and cross joins");
+    }
+    out.push(" FROM ");
+    separated(out, ", ", query.joins.iter().enumerate(), |out, (n, join)| {
+        source(out, &join.source, n + 1, false, scope);
+    });
+    let mut keyword = " WHERE ";
+    for join in query.joins.iter().filter(|join| !join.on.is_empty()) {
+        conditions(out, keyword, &join.on, scope);
+        keyword = " AND ";
+    }
+    keyword
 }
 
 /// Deletes all rows of a query.
-pub fn delete_all<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, default_prefix: Option<&str>) {
-    out.effect(Effect::Write { returning: false });
-    check_bulk(out, query, "delete");
-    let prefix = query.prefix.as_deref().or(default_prefix);
-    out.push("DELETE ");
-    if out.dialect().alias_style() != AliasStyle::InPlace {
-        out.push(ALIAS).push(" ");
-    }
-    out.push("FROM ");
-    table(out, query.schema, prefix);
-    out.push(" AS ").push(ALIAS);
-    where_clause(out, &query.filter, QUALIFIED);
+pub fn delete_all<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, default_prefix: Option<&'q str>) {
+    delete(out, query, None, default_prefix);
 }
 
-/// No engine agrees with another on what ORDER BY, LIMIT and DISTINCT mean in an UPDATE or DELETE.
-fn check_bulk(out: &mut SqlBuilder<'_>, query: &SelectBody, verb: &str) {
-    let clause = match query {
-        SelectBody { limit: Some(_), .. } | SelectBody { offset: Some(_), .. } => "limit or offset",
-        SelectBody { order, .. } if !order.is_empty() => "order_by",
-        SelectBody { distinct: true, .. } => "distinct",
-        SelectBody { lock: Some(_), .. } => "lock",
-        _ => return,
+/// Deletes all rows of a query and gives back these items of each, or with none of them all its columns.
+pub fn delete_all_returning<'q>(
+    out: &mut SqlBuilder<'q>,
+    query: &'q SelectBody,
+    items: &'q [SelectItem],
+    default_prefix: Option<&'q str>,
+) {
+    let back = Back { items, how: out.capabilities().delete_returning };
+    delete(out, query, Some(back), default_prefix);
+}
+
+fn delete<'q>(
+    out: &mut SqlBuilder<'q>,
+    query: &'q SelectBody,
+    back: Option<Back<'q>>,
+    default_prefix: Option<&'q str>,
+) {
+    out.effect(Effect::Write { returning: back.is_some_and(|back| back.how == Returning::Clause) });
+    out.default_prefix(default_prefix);
+    let Some(schema) = target(out, query, "delete") else { return };
+    let scope = Scope::top(query);
+    if back.is_some_and(|back| back.how == Returning::OutputInto) {
+        declare_output(out, schema);
+    }
+    ctes(out, &query.ctes, scope);
+    let style = out.dialect().alias_style();
+    if style == AliasStyle::InPlace && !query.joins.is_empty() {
+        delete_by_keys(out, query, schema, scope);
+        if let Some(back) = back {
+            back.clause(out, schema, query, scope, TableName::Bare);
+        }
+        return;
+    }
+    if style == AliasStyle::Qualified && back.is_some() {
+        // MariaDB returns rows of a DELETE that names one table, and gives that no alias.
+        return delete_by_name(out, query, schema, scope, back);
+    }
+    out.push("DELETE ");
+    if style != AliasStyle::InPlace {
+        out.push(ALIAS);
+        if let Some(back) = back {
+            back.output(out, schema, "DELETED");
+        }
+        out.push(" ");
+    }
+    out.push("FROM ");
+    target_table(out, query, schema);
+    joins(out, query, scope);
+    where_clause(out, &query.filter, scope);
+    if let Some(back) = back {
+        let name = if out.dialect().returns_by_alias() { TableName::Alias } else { TableName::Table };
+        back.clause(out, schema, query, scope, name);
+    }
+}
+
+fn delete_by_name<'q>(
+    out: &mut SqlBuilder<'q>,
+    query: &'q SelectBody,
+    schema: &'static Schema,
+    scope: Scope<'_, 'q>,
+    back: Option<Back<'q>>,
+) {
+    if !query.joins.is_empty() {
+        out.unsupported("returning the rows of a delete with joins");
+    }
+    let scope = scope.writing(Written { name: TableName::Table, proposed: None });
+    out.push("DELETE FROM ");
+    table_of(out, schema.table, query.from.prefix.as_deref(), schema.prefix);
+    where_clause(out, &query.filter, scope);
+    if let Some(back) = back {
+        back.clause(out, schema, query, scope, TableName::Table);
+    }
+}
+
+/// Deletes the rows whose keys a query with joins selects: not every engine joins in a DELETE.
+fn delete_by_keys<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, schema: &'static Schema, scope: Scope<'_, 'q>) {
+    if schema.primary_key.is_empty() {
+        return out
+            .fail(Error::invalid(format!("a delete with joins needs a primary key, and {} has none", schema.name)));
+    }
+    let key = |out: &mut SqlBuilder<'q>, alias: &str| {
+        separated(out, ", ", schema.primary_key, |out, &column| {
+            out.push(alias).push(".").ident(schema.columns[column].name);
+        });
     };
-    out.fail(Error::invalid(format!("{verb}_all takes a query with filters only, not with {clause}")));
+    out.push("DELETE FROM ");
+    table_of(out, schema.table, query.from.prefix.as_deref(), schema.prefix);
+    out.push(" AS d0 WHERE ");
+    out.push("(");
+    key(out, "d0");
+    out.push(") IN (SELECT ");
+    key(out, ALIAS);
+    from(out, query, scope);
+    where_clause(out, &query.filter, scope);
+    out.push(")");
+}
+
+fn target_table(out: &mut SqlBuilder<'_>, query: &SelectBody, schema: &Schema) {
+    table_of(out, schema.table, query.from.prefix.as_deref(), schema.prefix);
+    out.push(" AS ").push(ALIAS);
+}
+
+/// The schema of the table that is written. No engine agrees with another on what ORDER BY, LIMIT and DISTINCT mean in an
+/// UPDATE or DELETE.
+fn target(out: &mut SqlBuilder<'_>, query: &SelectBody, verb: &str) -> Option<&'static Schema> {
+    check_built(out, query);
+    let clause = match query {
+        SelectBody { limit: Some(_), .. } | SelectBody { offset: Some(_), .. } => Some("limit or offset"),
+        SelectBody { order, .. } if !order.is_empty() => Some("order_by"),
+        SelectBody { distinct, .. } if *distinct != Distinct::No => Some("distinct"),
+        SelectBody { lock: Some(_), .. } => Some("lock"),
+        SelectBody { group, having, .. } if !group.is_empty() || !having.is_empty() => Some("group_by or having"),
+        SelectBody { combinations, .. } if !combinations.is_empty() => Some("a combination"),
+        SelectBody { select, .. } if !select.is_empty() => Some("select"),
+        _ => None,
+    };
+    if let Some(clause) = clause {
+        out.fail(Error::invalid(format!("{verb}_all takes a query with filters and joins only, not with {clause}")));
+        return None;
+    }
+    if let Relation::Schema(schema) = &query.from.relation {
+        return Some(schema);
+    }
+    out.fail(Error::invalid(format!("{verb}_all takes a query of the table of a schema")));
+    None
 }
 
 /// MySQL would read the new value of a column that stands further left, and other engines the old one.
-fn check_turns(out: &mut SqlBuilder<'_>, schema: &'static Schema, assignments: &[Assignment]) {
+pub(super) fn check_turns(out: &mut SqlBuilder<'_>, schema: &'static Schema, assignments: &[Assignment]) {
     for (n, assignment) in assignments.iter().enumerate() {
         if let Some(earlier) = assignments[..n].iter().find(|earlier| reads(&assignment.value, earlier.column)) {
             let set = schema.columns[earlier.column].name;
@@ -198,8 +404,15 @@ fn check_turns(out: &mut SqlBuilder<'_>, schema: &'static Schema, assignments: &
 /// Whether the expression reads the column.
 fn reads(node: &Node, column: usize) -> bool {
     match node {
+        Node::Column { source: SourceRef::Excluded, .. } | Node::Bind { .. } | Node::Constant(_) => false,
         Node::Column { column: read, .. } => *read == column,
-        Node::Bind { .. } | Node::Constant(_) => false,
+        // Who knows what they read.
+        Node::Name { .. }
+        | Node::Selected(_)
+        | Node::Subquery(_)
+        | Node::Exists(_)
+        | Node::InQuery { .. }
+        | Node::Quantified { .. } => true,
         Node::Binary { left, right, .. } => reads(left, column) || reads(right, column),
         Node::And(nodes) | Node::Or(nodes) => nodes.iter().any(|node| reads(node, column)),
         Node::Not(node) | Node::IsNull(node) | Node::In { needle: node, .. } => reads(node, column),
@@ -208,6 +421,7 @@ fn reads(node: &Node, column: usize) -> bool {
         Node::Fragment(parts) => {
             parts.iter().any(|part| matches!(part, FragmentPart::Argument(node) if reads(node, column)))
         }
+        Node::Call(call) => call.nodes().any(|node| reads(node, column)),
     }
 }
 
@@ -265,18 +479,18 @@ fn row<'q>(out: &mut SqlBuilder<'q>, schema: &'static Schema, columns: &[usize],
 }
 
 /// Whether SQL Server must be told that the program counts for once.
-fn sets_identity(out: &SqlBuilder<'_>, schema: &Schema, columns: &[usize]) -> bool {
+pub(super) fn sets_identity(out: &SqlBuilder<'_>, schema: &Schema, columns: &[usize]) -> bool {
     out.dialect().identity_insert()
         && columns.iter().any(|&column| matches!(schema.columns[column].generated, Generated::Identity))
 }
 
-fn identity_insert(out: &mut SqlBuilder<'_>, schema: &Schema, prefix: Option<&str>, on: bool) {
+pub(super) fn identity_insert(out: &mut SqlBuilder<'_>, schema: &Schema, prefix: Option<&str>, on: bool) {
     out.push("SET IDENTITY_INSERT ");
     table(out, schema, prefix);
     out.push(if on { " ON; " } else { " OFF" });
 }
 
-fn declare_output(out: &mut SqlBuilder<'_>, schema: &'static Schema) {
+pub(super) fn declare_output(out: &mut SqlBuilder<'_>, schema: &'static Schema) {
     out.push("DECLARE @out TABLE (");
     out.of_schema("types", schema, |out| {
         separated(out, ", ", schema.columns, |out, column| {
@@ -287,7 +501,7 @@ fn declare_output(out: &mut SqlBuilder<'_>, schema: &'static Schema) {
     out.push("); ");
 }
 
-fn output_into(out: &mut SqlBuilder<'_>, schema: &'static Schema, source: &str) {
+pub(super) fn output_into(out: &mut SqlBuilder<'_>, schema: &'static Schema, source: &str) {
     out.push(" OUTPUT ");
     all_columns(out, schema, Some(source));
     out.push(" INTO @out (");
@@ -295,7 +509,7 @@ fn output_into(out: &mut SqlBuilder<'_>, schema: &'static Schema, source: &str) 
     out.push(")");
 }
 
-fn select_output(out: &mut SqlBuilder<'_>, schema: &'static Schema) {
+pub(super) fn select_output(out: &mut SqlBuilder<'_>, schema: &'static Schema) {
     out.push("; SELECT ");
     all_columns(out, schema, None);
     out.push(" FROM @out");

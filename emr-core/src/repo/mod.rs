@@ -1,9 +1,19 @@
 //! The one interface to databases.
 
+mod aggregate;
+mod catalog;
+mod change;
+mod explain;
+mod fetch;
+mod locks;
 mod raw;
 mod read;
+mod reload;
+mod retry;
+mod returning;
 mod statements;
 mod stream;
+mod upsert;
 mod write;
 
 use std::future::Future;
@@ -12,16 +22,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_core::Stream;
 
-use crate::changeset::{Changeset, NewRow};
+pub use fetch::Fetch;
+pub use locks::Transactional;
+
+use crate::association::Record;
+use crate::changeset::{Changeset, NewRow, OldRow};
 use crate::checkout::Checkout;
+use crate::conflict::{ColumnList, OnConflict, UpsertCounts, Upserted};
 use crate::connection::Role;
 use crate::error::{Error, Result};
 use crate::exec::{CallOptions, Executor, With, bounded};
-use crate::expr::{Expr, IntoKey};
+use crate::explain::ExplainOptions;
+use crate::expr::{Aggregate, Expr, IntoKey};
+use crate::from_row::FromRow;
 use crate::options::{RepoOptions, Timeout};
-use crate::query::{IntoQuery, Lock, Update};
+use crate::preload::{IntoPreload, Preloadable};
+use crate::query::{IntoQuery, IntoUpdate, Query, Update};
 use crate::result::QueryResult;
 use crate::schema::Syncable;
+use crate::statement::IntoStatement;
 use crate::transaction::{TransactionOptions, Tx};
 use crate::types::ToParam;
 use crate::value::Value;
@@ -47,8 +66,17 @@ pub trait Repo: Executor {
     ///
     /// # Errors
     /// [`Decode`](crate::ErrorKind::Decode) if a column does not fit its field.
-    fn all<T: Syncable>(&self, query: impl IntoQuery<T>) -> impl Future<Output = Result<Vec<T>>> + Send {
-        let query = query.into_query();
+    fn all<R: FromRow>(&self, query: impl IntoQuery<R>) -> impl Future<Output = Result<Vec<R>>> + Send {
+        let query = query.into_body();
+        async move { read::all(self, &query).await }
+    }
+
+    /// All rows for which the condition holds.
+    ///
+    /// # Errors
+    /// As [`all`](Repo::all).
+    fn all_by<T: Syncable>(&self, condition: Expr<bool>) -> impl Future<Output = Result<Vec<T>>> + Send {
+        let query = Query::<T>::new().filter(condition).body;
         async move { read::all(self, &query).await }
     }
 
@@ -56,8 +84,8 @@ pub trait Repo: Executor {
     ///
     /// # Errors
     /// [`MultipleResults`](crate::ErrorKind::MultipleResults) if it has more (at most two are read).
-    fn one<T: Syncable>(&self, query: impl IntoQuery<T>) -> impl Future<Output = Result<Option<T>>> + Send {
-        let query = query.into_query();
+    fn one<R: FromRow>(&self, query: impl IntoQuery<R>) -> impl Future<Output = Result<Option<R>>> + Send {
+        let query = query.into_body();
         async move { read::one(self, query).await }
     }
 
@@ -67,7 +95,7 @@ pub trait Repo: Executor {
     /// [`InvalidCall`](crate::ErrorKind::InvalidCall) if the schema has no primary key.
     fn get<T: Syncable>(&self, key: impl IntoKey<T::Key>) -> impl Future<Output = Result<Option<T>>> + Send {
         let key = T::key_values(key.into_key());
-        async move { read::get(self, key, None).await }
+        async move { read::get(self, T::schema(), &key, None).await }
     }
 
     /// The row for which the condition holds, where at most one may.
@@ -75,51 +103,136 @@ pub trait Repo: Executor {
     /// # Errors
     /// [`MultipleResults`](crate::ErrorKind::MultipleResults) if there are more.
     fn get_by<T: Syncable>(&self, condition: Expr<bool>) -> impl Future<Output = Result<Option<T>>> + Send {
-        async move { read::one(self, crate::Query::<T>::new().filter(condition)).await }
+        async move { read::one(self, Query::<T>::new().filter(condition).body).await }
     }
 
-    /// As [`get`](Repo::get), for a row that must be there.
+    /// As [`get`](Repo::get), for a row that must be there; on a transaction also with a [lock](Fetch::lock). The future
+    /// costs an allocation more.
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) if it is not.
-    fn fetch<T: Syncable>(&self, key: impl IntoKey<T::Key>) -> impl Future<Output = Result<T>> + Send {
-        let key = T::key_values(key.into_key());
-        async move { read::found(read::get(self, key, None).await?) }
+    fn fetch<T: Syncable>(&self, key: impl IntoKey<T::Key>) -> Fetch<'_, Self, T> {
+        Fetch::by_key(self, T::schema(), T::key_values(key.into_key()))
     }
 
-    /// As [`fetch`](Repo::fetch), locking the row until the transaction ends.
-    ///
-    /// # Errors
-    /// [`InvalidCall`](crate::ErrorKind::InvalidCall) outside a transaction;
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) where the engine has no such lock.
-    fn fetch_locked<T: Syncable>(
-        &self,
-        key: impl IntoKey<T::Key>,
-        lock: Lock,
-    ) -> impl Future<Output = Result<T>> + Send {
-        let key = T::key_values(key.into_key());
-        async move { read::found(read::get(self, key, Some(lock)).await?) }
-    }
-
-    /// As [`get_by`](Repo::get_by), for a row that must be there.
+    /// As [`get_by`](Repo::get_by), for a row that must be there; on a transaction also with a [lock](Fetch::lock).
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) if it is not, [`MultipleResults`](crate::ErrorKind::MultipleResults) if
     /// there are more.
-    fn fetch_by<T: Syncable>(&self, condition: Expr<bool>) -> impl Future<Output = Result<T>> + Send {
-        async move { read::found(read::one(self, crate::Query::<T>::new().filter(condition)).await?) }
+    fn fetch_by<T: Syncable>(&self, condition: Expr<bool>) -> Fetch<'_, Self, T> {
+        Fetch::by_query(self, Query::<T>::new().filter(condition).body)
+    }
+
+    /// As [`one`](Repo::one), for a row that must be there; on a transaction also with a [lock](Fetch::lock).
+    ///
+    /// # Errors
+    /// As [`fetch_by`](Repo::fetch_by).
+    fn fetch_one<R: FromRow>(&self, query: impl IntoQuery<R>) -> Fetch<'_, Self, R> {
+        Fetch::by_query(self, query.into_body())
+    }
+
+    /// The row with this struct's key as it is now; `None` if it is gone. What was preloaded is not loaded again.
+    ///
+    /// # Errors
+    /// [`InvalidCall`](crate::ErrorKind::InvalidCall) if the schema has no primary key, or the key is NULL.
+    fn reload<T: Syncable>(&self, row: &T) -> impl Future<Output = Result<Option<T>>> + Send {
+        async move { reload::reload(self, row).await }
+    }
+
+    /// The rows with these structs' keys as they are now, in the order of the structs: `None` for each that is gone.
+    /// What was preloaded is not loaded again. No struct, no statement; else one, but for thousands of rows on engines
+    /// that do not take a list as one parameter.
+    ///
+    /// # Errors
+    /// As [`reload`](Repo::reload).
+    fn reload_all<T: Syncable>(&self, rows: &[T]) -> impl Future<Output = Result<Vec<Option<T>>>> + Send {
+        async move { reload::reload_all(self, rows).await }
+    }
+
+    /// As [`reload`](Repo::reload), for a row that must still be there.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) if it is not; as [`reload`](Repo::reload).
+    fn refetch<T: Syncable>(&self, row: &T) -> impl Future<Output = Result<T>> + Send {
+        async move { reload::refetch(self, row).await }
+    }
+
+    /// As [`reload_all`](Repo::reload_all), for rows that must all still be there.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) with the first key that is not; as [`reload`](Repo::reload).
+    fn refetch_all<T: Syncable>(&self, rows: &[T]) -> impl Future<Output = Result<Vec<T>>> + Send {
+        async move { reload::refetch_all(self, rows).await }
     }
 
     /// Whether a query has a row.
-    fn exists<T: Syncable>(&self, query: impl IntoQuery<T>) -> impl Future<Output = Result<bool>> + Send {
-        let query = query.into_query();
+    fn exists<R: FromRow>(&self, query: impl IntoQuery<R>) -> impl Future<Output = Result<bool>> + Send {
+        let query = query.into_body();
         async move { read::exists(self, &query).await }
     }
 
     /// How many rows a query has.
-    fn count<T: Syncable>(&self, query: impl IntoQuery<T>) -> impl Future<Output = Result<u64>> + Send {
-        let query = query.into_query();
+    fn count<R: FromRow>(&self, query: impl IntoQuery<R>) -> impl Future<Output = Result<u64>> + Send {
+        let query = query.into_body();
         async move { read::count(self, &query).await }
+    }
+
+    /// Loads associations of rows that are there: of one, a slice or a `Vec`, with `Option` items too. One statement for
+    /// each association and level, those of a level in one round trip where the engine can (in chunks for keys without
+    /// number); none where nothing is missing. Loaded slots stay as they are, but preloads go on in them.
+    ///
+    /// Dropped half way or failed, it leaves slots as they were or filled, never half filled; where several rows shared
+    /// one loaded row in which preloads went on, each has its own handle to it again.
+    ///
+    /// # Errors
+    /// [`InvalidCall`](crate::ErrorKind::InvalidCall) if one association is preloaded with two queries, or a struct lacks
+    /// a key column; [`Decode`](crate::ErrorKind::Decode) if a column does not fit its field.
+    ///
+    /// ```
+    /// # use emr_core::{Association, Repo, Result, Syncable};
+    /// # async fn f<Post: Syncable, Comment: Syncable, Tag: Syncable, Person: Syncable>(
+    /// #     repo: &impl Repo, mut posts: Vec<Post>,
+    /// #     COMMENTS: Association<Post, Comment>, TAGS: Association<Post, Tag>, AUTHOR: Association<Comment, Person>,
+    /// # ) -> Result<()> {
+    /// // With the derived constants: (Post::TAGS, Post::COMMENTS.then(Comment::AUTHOR))
+    /// repo.preload(&mut posts, (TAGS, COMMENTS.then(AUTHOR))).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn preload<S: Syncable, R: Preloadable<S> + ?Sized>(
+        &self,
+        rows: &mut R,
+        preloads: impl IntoPreload<S>,
+    ) -> impl Future<Output = Result<()>> + Send {
+        let mut owners: Vec<&mut (dyn Record + 'static)> = Vec::new();
+        rows.each(&mut |row| owners.push(row));
+        let specs = preloads.into_preload().specs;
+        async move { crate::preload::preload(self, owners, specs, None).await }
+    }
+
+    /// One value of all rows of a query: `repo.aggregate(Post::query(), max(Post::VISITS))`. Of no rows it is `None`, but for
+    /// counts. What the query selects, and its order unless a limit needs it, do not matter; limit, offset, distinct and
+    /// combinations decide first which rows there are, and rows are distinct by what is aggregated.
+    ///
+    /// ```
+    /// # use emr_core::{Column, Repo, SyncableExt, Syncable, functions::{count, sum}};
+    /// # async fn f<Post: Syncable>(repo: &impl Repo, VISITS: Column<Post, i64>) -> emr_core::Result<()> {
+    /// let visits: Option<i64> = repo.aggregate(Post::query(), sum(VISITS)).await?;
+    /// let numbers: i64 = repo.aggregate(Post::query().distinct(), count(VISITS)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`InvalidCall`](crate::ErrorKind::InvalidCall) for a query with groups or a lock.
+    fn aggregate<R: FromRow, T, O: FromRow>(
+        &self,
+        query: impl IntoQuery<R>,
+        of: Aggregate<T, O>,
+    ) -> impl Future<Output = Result<O>> + Send {
+        let query = query.into_body();
+        async move { aggregate::aggregate(self, query, of).await }
     }
 
     /// The rows of a query one after the other, fetched in batches: memory stays bounded however slowly they
@@ -128,15 +241,16 @@ pub trait Repo: Executor {
     /// The stream holds a connection until it ends or is dropped; on a checkout that is the checkout's own, which
     /// is given up if the stream is dropped half way. The timeout bounds each batch. On engines
     /// whose cursors need a transaction it runs in one of its own.
-    fn stream<T: Syncable>(&self, query: impl IntoQuery<T>) -> impl Stream<Item = Result<T>> + Send + Unpin + '_ {
-        stream::stream(self, query.into_query())
+    fn stream<R: FromRow>(&self, query: impl IntoQuery<R>) -> impl Stream<Item = Result<R>> + Send + Unpin + '_ {
+        stream::stream(self, query.into_body())
     }
 
     /// Inserts a row and returns it as the database stored it. The row is a struct, of which all columns are
     /// written (but read-only ones), or a changeset, of which the set ones are.
     ///
     /// # Errors
-    /// [`Constraint`](crate::ErrorKind::Constraint), [`Encode`](crate::ErrorKind::Encode) for a value that does not fit
+    /// [`Validation`](crate::ErrorKind::Validation) for a changeset with errors, before anything is sent, and for a violated
+    /// constraint that it declares; [`Constraint`](crate::ErrorKind::Constraint), [`Encode`](crate::ErrorKind::Encode) for a value that does not fit
     /// its column; nothing is written then.
     fn insert<T: Syncable, R: NewRow<T>>(&self, row: R) -> impl Future<Output = Result<T>> + Send {
         async move { write::insert(self, row).await }
@@ -163,14 +277,105 @@ pub trait Repo: Executor {
         async move { write::insert_all_returning(self, rows).await }
     }
 
+    /// Inserts a row, or does with the stored row that has its key what `on_conflict` says. What became of it is what the
+    /// database did: see [`Upserted`]. One statement.
+    ///
+    /// On PostgreSQL the table may be no view, and no partitioned table of a server older than 17: they have no system columns
+    /// to tell a new row by, and the server says so.
+    ///
+    /// # Errors
+    /// [`InvalidCall`](crate::ErrorKind::InvalidCall) if no unique index has the target's columns;
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) for a change without a target, and for targets that the engine cannot
+    /// name; [`Constraint`](crate::ErrorKind::Constraint) if another index than the target's is violated; as
+    /// [`insert`](Repo::insert).
+    fn upsert<T: Syncable, R: NewRow<T>>(
+        &self,
+        row: R,
+        on_conflict: OnConflict<T>,
+    ) -> impl Future<Output = Result<Upserted<T>>> + Send {
+        async move { upsert::upsert(self, row, on_conflict).await }
+    }
+
+    /// As [`upsert`](Repo::upsert), for many rows, all or none. Returns how many became what.
+    ///
+    /// # Errors
+    /// [`InvalidCall`](crate::ErrorKind::InvalidCall) if two rows have the same key and `on_conflict` changes rows: nobody knows
+    /// which of them should win. With [`nothing`](OnConflict::nothing) the first one does. As [`upsert`](Repo::upsert).
+    fn upsert_all<T: Syncable, R: NewRow<T>>(
+        &self,
+        rows: impl IntoIterator<Item = R>,
+        on_conflict: OnConflict<T>,
+    ) -> impl Future<Output = Result<UpsertCounts>> + Send {
+        let rows: Vec<R> = rows.into_iter().collect();
+        async move { upsert::upsert_all(self, rows, on_conflict).await }
+    }
+
+    /// As [`upsert_all`](Repo::upsert_all), returning the written rows in the given order; skipped ones are left out.
+    fn upsert_all_returning<T: Syncable, R: NewRow<T>>(
+        &self,
+        rows: impl IntoIterator<Item = R>,
+        on_conflict: OnConflict<T>,
+    ) -> impl Future<Output = Result<Vec<Upserted<T>>>> + Send {
+        let rows: Vec<R> = rows.into_iter().collect();
+        async move { upsert::upsert_all_returning(self, rows, on_conflict).await }
+    }
+
+    /// Inserts the rows of a query, which selects these columns' values in their order, and returns how many. The rows never
+    /// leave the server.
+    ///
+    /// # Errors
+    /// As [`insert`](Repo::insert).
+    fn insert_from<T: Syncable, C: ColumnList<T>>(
+        &self,
+        columns: C,
+        query: impl IntoQuery<C::Fields>,
+    ) -> impl Future<Output = Result<u64>> + Send {
+        let (columns, query) = (columns.into_columns(), query.into_body());
+        async move { upsert::insert_from_counted::<T>(self, &columns, &query, None).await }
+    }
+
+    /// As [`insert_from`](Repo::insert_from), returning the rows as the database stored them.
+    fn insert_from_returning<T: Syncable, C: ColumnList<T>>(
+        &self,
+        columns: C,
+        query: impl IntoQuery<C::Fields>,
+    ) -> impl Future<Output = Result<Vec<T>>> + Send {
+        let (columns, query) = (columns.into_columns(), query.into_body());
+        async move { upsert::insert_from_returning::<T>(self, &columns, &query).await }
+    }
+
+    /// As [`insert_from`](Repo::insert_from), and as [`upsert`](Repo::upsert) where keys are taken. Returns how many rows were
+    /// inserted or changed.
+    ///
+    /// # Errors
+    /// As [`upsert`](Repo::upsert). Two rows of the query with the same key are an error of the server on PostgreSQL, and the
+    /// last one wins on SQLite: let the query be distinct.
+    fn upsert_from<T: Syncable, C: ColumnList<T>>(
+        &self,
+        columns: C,
+        query: impl IntoQuery<C::Fields>,
+        on_conflict: OnConflict<T>,
+    ) -> impl Future<Output = Result<u64>> + Send {
+        let (columns, query) = (columns.into_columns(), query.into_body());
+        async move { upsert::insert_from_counted::<T>(self, &columns, &query, Some(on_conflict.conflict())).await }
+    }
+
+    /// Inserts a changeset that was made by `build`, and updates with one that was made by `change`.
+    ///
+    /// # Errors
+    /// As [`insert`](Repo::insert) and [`update`](Repo::update).
+    fn insert_or_update<T: Syncable>(&self, changes: Changeset<T>) -> impl Future<Output = Result<T>> + Send {
+        async move { write::insert_or_update(self, changes).await }
+    }
+
     /// Writes the changes of a changeset to its row and returns the row as the database stored it. Without
     /// changes nothing is sent and the row comes back as it is.
     ///
     /// # Errors
-    /// [`Stale`](crate::ErrorKind::Stale) if no row has the key; [`InvalidCall`](crate::ErrorKind::InvalidCall) for a
+    /// [`Stale`](crate::ErrorKind::Stale) if no row has the key and meets the changeset's conditions; [`InvalidCall`](crate::ErrorKind::InvalidCall) for a
     /// changeset without a row (made by `build`); as [`insert`](Repo::insert).
     fn update<T: Syncable>(&self, changes: Changeset<T>) -> impl Future<Output = Result<T>> + Send {
-        async move { write::update(self, changes).await }
+        async move { change::update(self, changes).await }
     }
 
     /// Updates all rows of a query and returns how many it matched.
@@ -178,17 +383,62 @@ pub trait Repo: Executor {
         async move { write::update_all(self, &update).await }
     }
 
-    /// Deletes the row with this struct's key.
+    /// Updates all rows of a query and returns them, or [what is asked of them](Update::returning), as they are then.
+    ///
+    /// ```
+    /// # use emr_core::{Column, Repo, SyncableExt, Syncable};
+    /// # async fn f<Post: Syncable>(
+    /// #     repo: &impl Repo, ID: Column<Post, i64>, VISITS: Column<Post, i64>,
+    /// # ) -> emr_core::Result<()> {
+    /// let posts: Vec<Post> = repo.update_all_returning(Post::query().inc(VISITS, 1)).await?;
+    /// let visits: Vec<(i64, i64)> =
+    ///     repo.update_all_returning(Post::query().inc(VISITS, 1).returning((ID, VISITS))).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// [`Stale`](crate::ErrorKind::Stale) if no row has it.
-    fn delete<T: Syncable>(&self, row: &T) -> impl Future<Output = Result<()>> + Send {
-        async move { write::delete(self, row).await }
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) on MySQL and MariaDB.
+    fn update_all_returning<R: FromRow>(
+        &self,
+        update: impl IntoUpdate<R>,
+    ) -> impl Future<Output = Result<Vec<R>>> + Send {
+        let update = update.into_parts();
+        async move { returning::update_all(self, &update).await }
+    }
+
+    /// Deletes the row with this struct's key: `&row`, or a changeset of it, for its conditions
+    /// ([`optimistic_lock`](Changeset::optimistic_lock)) and declared constraints.
+    ///
+    /// # Errors
+    /// [`Stale`](crate::ErrorKind::Stale) if no row has the key and meets the conditions;
+    /// [`Constraint`](crate::ErrorKind::Constraint), or [`Validation`](crate::ErrorKind::Validation) if it is declared.
+    /// [`MultipleResults`](crate::ErrorKind::MultipleResults) if several rows have the key, because the table lacks the
+    /// primary key that the schema tells of: they are deleted then, unless a transaction undoes it.
+    fn delete<T: Syncable>(&self, row: impl OldRow<T>) -> impl Future<Output = Result<()>> + Send {
+        async move { change::delete(self, row).await }
+    }
+
+    /// Deletes the row with this struct's key if it is there, and tells whether it was.
+    fn delete_if_exists<T: Syncable>(&self, row: &T) -> impl Future<Output = Result<bool>> + Send {
+        async move { write::delete_if_exists(self, row).await }
+    }
+
+    /// Deletes all rows of a query and returns them, or what the query selects of them.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) on MySQL.
+    fn delete_all_returning<R: FromRow>(
+        &self,
+        query: impl IntoQuery<R>,
+    ) -> impl Future<Output = Result<Vec<R>>> + Send {
+        let query = query.into_body();
+        async move { returning::delete_all(self, query).await }
     }
 
     /// Deletes all rows of a query and returns how many.
     fn delete_all<T: Syncable>(&self, query: impl IntoQuery<T>) -> impl Future<Output = Result<u64>> + Send {
-        let query = query.into_query();
+        let query = query.into_body();
         async move { write::delete_all(self, &query).await }
     }
 
@@ -218,6 +468,17 @@ pub trait Repo: Executor {
         async move { raw::script(self, sql).await }
     }
 
+    /// Runs any number of statements of raw SQL, without parameters, and returns what each of them gives, in their order:
+    /// one without rows gives a result without columns. The first that fails ends it; outside a transaction those
+    /// before it stay. Cost: at least one round trip per statement where the server has no way to run several and tell
+    /// the types of their columns.
+    ///
+    /// # Errors
+    /// [`Transaction`](crate::ErrorKind::Transaction) for SQL that begins or ends a transaction.
+    fn query_many(&self, sql: &str) -> impl Future<Output = Result<Vec<QueryResult>>> + Send {
+        async move { raw::query_many(self, sql).await }
+    }
+
     /// Structs from columns and rows that came from elsewhere. Without I/O.
     ///
     /// # Errors
@@ -226,23 +487,43 @@ pub trait Repo: Executor {
         result.load()
     }
 
-    /// The SQL that a query would send, and its parameters. Without I/O; before the first connection it is
-    /// written for the oldest server that the adapter supports.
-    ///
-    /// # Errors
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) and [`InvalidCall`](crate::ErrorKind::InvalidCall), as the query
-    /// itself would.
-    fn to_sql<T: Syncable>(&self, query: impl IntoQuery<T>) -> Result<(String, Vec<Value<'static>>)> {
-        read::to_sql(self, &query.into_query())
+    /// Whether there is a table or a view of this name where a query would look for it; in the schema or database of
+    /// [`with_prefix`](Repo::with_prefix), if that is said.
+    fn table_exists(&self, name: &str) -> impl Future<Output = Result<bool>> + Send {
+        async move { catalog::table_exists(self, name).await }
     }
 
-    /// The server's plan for a query, line by line. The query is not run.
+    /// The SQL that a query, an update or a [`delete`](crate::Query::delete) would send, and its parameters. Without I/O;
+    /// before the first connection it is written for the oldest server that the adapter supports.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) and [`InvalidCall`](crate::ErrorKind::InvalidCall), as the
+    /// statement itself would.
+    fn to_sql(&self, statement: impl IntoStatement) -> Result<(String, Vec<Value<'static>>)> {
+        explain::to_sql(self, &statement.into_statement())
+    }
+
+    /// The server's plan for a query, an update or a [`delete`](crate::Query::delete), line by line. It is not run.
     ///
     /// # Errors
     /// [`Unsupported`](crate::ErrorKind::Unsupported) where the engine shows no plans.
-    fn explain<T: Syncable>(&self, query: impl IntoQuery<T>) -> impl Future<Output = Result<QueryResult>> + Send {
-        let query = query.into_query();
-        async move { read::explain(self, &query).await }
+    fn explain(&self, statement: impl IntoStatement) -> impl Future<Output = Result<QueryResult>> + Send {
+        self.explain_with(statement, ExplainOptions::new())
+    }
+
+    /// As [`explain`](Repo::explain), with options. With [`analyze`](ExplainOptions::analyze) the statement is run, in a
+    /// transaction that is rolled back unless [`keep`](ExplainOptions::keep) says otherwise.
+    ///
+    /// # Errors
+    /// [`InvalidCall`](crate::ErrorKind::InvalidCall) for options that contradict each other,
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) for those that the engine does not have: nothing was sent then.
+    fn explain_with(
+        &self,
+        statement: impl IntoStatement,
+        options: ExplainOptions,
+    ) -> impl Future<Output = Result<QueryResult>> + Send {
+        let statement = statement.into_statement();
+        async move { explain::explain(self, &statement, &options).await }
     }
 
     /// Runs the function in a transaction: commits when it returns `Ok`, rolls back when it returns `Err`, panics,
@@ -286,6 +567,36 @@ pub trait Repo: Executor {
                 Err(error)
             }
         }
+    }
+
+    /// As [`transaction_as`](Repo::transaction_as), with a function that makes the function to run: it makes another one,
+    /// to be run from the start and in a new transaction, when the server gave the transaction up in favour of another
+    /// one. That is a serialization failure or a deadlock, and nothing else. At most
+    /// [`retry`](TransactionOptions::retry) times, three if the options do not say it, each after a short random wait
+    /// that doubles from run to run.
+    ///
+    /// What the function does outside the database it does again: see
+    /// [`after_commit`](crate::Transactional::after_commit).
+    ///
+    /// ```
+    /// # use emr_core::{Error, IsolationLevel, Repo, RepoHandle, TransactionOptions};
+    /// # async fn f(repo: RepoHandle) -> emr_core::Result<()> {
+    /// let options = TransactionOptions::new().isolation(IsolationLevel::Serializable).retry(5);
+    /// repo.transaction_retry(options, || async |tx| tx.script("update counters set n = n + 1").await).await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The last run's. [`InvalidCall`](crate::ErrorKind::InvalidCall) on a transaction: the server gives up all of it,
+    /// so only the outermost one can run again.
+    #[allow(async_fn_in_trait)] // as above
+    async fn transaction_retry<R, E, W, F>(&self, options: TransactionOptions, work: F) -> Result<R, E>
+    where
+        E: From<Error>,
+        F: Fn() -> W,
+        W: AsyncFnOnce(&Tx) -> Result<R, E>,
+    {
+        retry::transaction(self, options, work).await
     }
 
     /// Begins a transaction that the caller ends by [`Tx::commit`] or [`Tx::rollback`]. Nothing is sent before the first

@@ -15,7 +15,7 @@ use crate::repo::statements::Statements;
 use crate::result::QueryResult;
 use crate::row::{Discard, RowSink};
 use crate::schema::{Schema, Syncable};
-use crate::sinks::Named;
+use crate::sinks::{Named, unbox};
 use crate::sql::{Params, Sql, SqlBuilder};
 use crate::transaction::TransactionOptions;
 use crate::types::ToParam;
@@ -89,6 +89,49 @@ pub(super) async fn script(executor: &impl Executor, sql: &str) -> Result<()> {
     result
 }
 
+pub(super) async fn query_many(executor: &impl Executor, sql: &str) -> Result<Vec<QueryResult>> {
+    refuse_control(sql)?;
+    let repo = executor.inner().0;
+    let options = executor.call_options();
+    let enforced = repo.options.read_only.unwrap_or(false) || executor.as_tx().is_some_and(|tx| tx.core.read_only);
+    if options.read_only && !enforced {
+        if executor.is_transaction() {
+            return Err(Error::invalid("the repo is read-only: its options say read_only"));
+        }
+        // Only the server can tell whether raw SQL writes.
+        let tx = executor.start(TransactionOptions::new().read_only()).await?;
+        let results = many(&tx, sql).await?;
+        tx.commit().await?;
+        return Ok(results);
+    }
+    many(executor, sql).await
+}
+
+async fn many(executor: &impl Executor, sql: &str) -> Result<Vec<QueryResult>> {
+    let repo = executor.inner().0;
+    let call = Call { role: Role::Write, table: None, verb: "query_many", enforced: true };
+    let watch = Watch::begin(repo, call);
+    let has_connection = AtomicBool::new(false);
+    let mut queue = None;
+    let work = async {
+        let mut lease = executor.lease(call.role).await?;
+        has_connection.store(true, Ordering::Relaxed);
+        queue = watch.elapsed();
+        let mut ticket = lease.ticket().await?;
+        let (connection, controls) = ticket.parts()?;
+        let results = connection.query_many(&controls, sql, || Box::new(QueryResult::default())).await;
+        ticket.end(results.as_ref().err());
+        let unboxed = |(sink, done): (Box<dyn RowSink>, Done)| Ok(unbox::<QueryResult>(sink)?.with_affected(done.rows));
+        results?.into_iter().map(unboxed).collect::<Result<Vec<_>>>()
+    };
+    let limit = executor.call_options().timeout;
+    let result = bounded(executor, limit, &has_connection, work).instrument(watch.span()).await;
+    let rows = result.as_ref().map(|results| results.iter().map(QueryResult::rows_affected).sum());
+    let decode = Duration::ZERO;
+    watch.end(repo, call, &Outcome { text: sql, statement: None, params: &[], queue, decode, result: rows });
+    result
+}
+
 pub(super) async fn create_table(executor: &impl Executor, schema: &'static Schema) -> Result<()> {
     ddl(executor, schema, "create_table", |out, prefix| render::create_table(out, schema, prefix)).await
 }
@@ -107,7 +150,7 @@ async fn ddl(
     let dialect = executor.inner().0.dialect();
     let call = Call { role: Role::Write, table: Some(schema.table), verb, enforced: false };
     let make = |capabilities: &'static crate::Capabilities| {
-        let (sql, params) = SqlBuilder::build(dialect, capabilities, |out| render(out, options.prefix.as_deref()))?;
+        let (sql, params) = SqlBuilder::build(dialect, capabilities, |out| render(out, options.prefix_of(schema)))?;
         // Run once: not worth a place among the prepared statements.
         Ok(Job::Statement(Sql::once(sql.text()), params))
     };

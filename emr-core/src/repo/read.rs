@@ -1,20 +1,22 @@
 //! Reading calls.
 
 use crate::connection::Role;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{Call, Executor, Job, run};
-use crate::query::{Lock, Query};
+use crate::from_row::FromRow;
+use crate::preload::{Fold, preload_read};
+use crate::query::{Lock, SelectBody};
 use crate::render;
-use crate::result::QueryResult;
-use crate::schema::Syncable;
+use crate::row::{Row, RowSink};
+use crate::schema::Schema;
 use crate::sinks::{AtMostOne, Count, Structs};
-use crate::sql::{Sql, SqlBuilder};
+use crate::sql::SqlBuilder;
 use crate::value::Value;
 
 /// Locking reads need the connection that writes.
-fn read<T: Syncable>(verb: &'static str, lock: Option<Lock>) -> Call {
-    let role = if lock.is_some() { Role::Write } else { Role::Read };
-    Call { role, table: Some(T::schema().table), verb, enforced: false }
+fn read(verb: &'static str, body: &SelectBody) -> Call {
+    let role = if body.lock.is_some() { Role::Write } else { Role::Read };
+    Call { role, table: body.table(), verb, enforced: false }
 }
 
 /// A lock outside a transaction is gone before the caller could use it.
@@ -27,81 +29,129 @@ fn check_lock(executor: &impl Executor, lock: Option<Lock>) -> Result<()> {
     Ok(())
 }
 
-pub(super) async fn all<T: Syncable>(executor: &impl Executor, query: &Query<T>) -> Result<Vec<T>> {
-    let body = query.body();
+pub(super) async fn all<R: FromRow>(executor: &impl Executor, body: &SelectBody) -> Result<Vec<R>> {
     check_lock(executor, body.lock)?;
+    if !body.folds.is_empty() {
+        return Box::pin(folded(executor, body)).await;
+    }
     let options = executor.call_options();
     let dialect = executor.inner().0.dialect();
     let expected = body.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(0).min(1024);
     let (sink, _) = run(
         executor,
-        read::<T>("all", body.lock),
+        read("all", body),
         |capabilities| {
             SqlBuilder::build(dialect, capabilities, |out| render::select(out, body, options.prefix.as_deref()))
                 .map(|(sql, params)| Job::Statement(sql, params))
         },
-        || Structs::<T>::with_capacity(expected),
+        || Structs::<R>::with_capacity(expected),
     )
     .await?;
-    Ok(sink.rows)
+    let mut rows = sink.rows;
+    if !body.preloads.is_empty() {
+        Box::pin(preload_read(executor, body, &mut rows)).await?;
+    }
+    Ok(rows)
 }
 
-pub(super) async fn one<T: Syncable>(executor: &impl Executor, query: Query<T>) -> Result<Option<T>> {
-    let lock = query.body().lock;
-    check_lock(executor, lock)?;
-    // Two rows tell as much as all of them.
-    let limit = query.body().limit.map_or(2, |limit| limit.min(2));
-    let query = query.limit(limit);
+/// All rows of a query whose joins fill slots.
+async fn folded<R: FromRow>(executor: &impl Executor, body: &SelectBody) -> Result<Vec<R>> {
+    // Each attempt makes its own: this one only finds out whether it can be made.
+    Fold::<R>::start(&body.folds)?;
     let options = executor.call_options();
     let dialect = executor.inner().0.dialect();
     let (sink, _) = run(
         executor,
-        read::<T>("one", lock),
+        read("all", body),
         |capabilities| {
-            SqlBuilder::build(dialect, capabilities, |out| render::select(out, query.body(), options.prefix.as_deref()))
+            SqlBuilder::build(dialect, capabilities, |out| render::select(out, body, options.prefix.as_deref()))
                 .map(|(sql, params)| Job::Statement(sql, params))
         },
-        || AtMostOne::<T>(None),
+        || Folding(Fold::<R>::start(&body.folds).ok()),
     )
     .await?;
-    Ok(sink.0)
+    let mut rows = match sink.0 {
+        Some(fold) => fold.finish()?,
+        None => Vec::new(),
+    };
+    preload_read(executor, body, &mut rows).await?;
+    Ok(rows)
 }
 
-pub(super) async fn get<T: Syncable>(
-    executor: &impl Executor,
-    key: Vec<Value<'static>>,
-    lock: Option<Lock>,
-) -> Result<Option<T>> {
-    check_lock(executor, lock)?;
+/// The sink of a fold, which was made before and can be made again.
+struct Folding<R>(Option<Fold<R>>);
+
+impl<R: FromRow> RowSink for Folding<R> {
+    fn row(&mut self, row: &dyn Row) -> Result<()> {
+        self.0.as_mut().map_or(Ok(()), |fold| fold.row(row))
+    }
+}
+
+pub(super) async fn one<R: FromRow>(executor: &impl Executor, mut body: Box<SelectBody>) -> Result<Option<R>> {
+    check_lock(executor, body.lock)?;
+    if !body.folds.is_empty() {
+        // Rows that belong together are counted once they are put together.
+        let mut rows = Box::pin(folded(executor, &body)).await?;
+        return match rows.len() {
+            0 | 1 => Ok(rows.pop()),
+            _ => Err(Error::new(ErrorKind::MultipleResults { table: body.table().unwrap_or_default().to_owned() })),
+        };
+    }
+    // Two rows tell as much as all of them; SQL Server cannot tell what is in a combination without an order.
+    body.limit = Some(body.limit.map_or(2, |limit| limit.min(2)));
+    let body = &*body;
     let options = executor.call_options();
     let dialect = executor.inner().0.dialect();
     let (sink, _) = run(
         executor,
-        read::<T>("get", lock),
+        read("one", body),
+        |capabilities| {
+            SqlBuilder::build(dialect, capabilities, |out| render::select(out, body, options.prefix.as_deref()))
+                .map(|(sql, params)| Job::Statement(sql, params))
+        },
+        || AtMostOne::<R>::of(body.table().unwrap_or_default()),
+    )
+    .await?;
+    let mut row = sink.row;
+    if !body.preloads.is_empty() {
+        Box::pin(preload_read(executor, body, &mut row)).await?;
+    }
+    Ok(row)
+}
+
+pub(super) async fn get<R: FromRow>(
+    executor: &impl Executor,
+    schema: &'static Schema,
+    key: &[Value<'static>],
+    lock: Option<Lock>,
+) -> Result<Option<R>> {
+    check_lock(executor, lock)?;
+    let role = if lock.is_some() { Role::Write } else { Role::Read };
+    let options = executor.call_options();
+    let dialect = executor.inner().0.dialect();
+    let (sink, _) = run(
+        executor,
+        Call { role, table: Some(schema.table), verb: "get", enforced: false },
         |capabilities| {
             SqlBuilder::build(dialect, capabilities, |out| {
-                render::get(out, T::schema(), options.prefix.as_deref(), &key, lock);
+                render::get(out, schema, options.prefix_of(schema), key, lock);
             })
             .map(|(sql, params)| Job::Statement(sql, params))
         },
-        || AtMostOne::<T>(None),
+        || AtMostOne::<R>::of(schema.table),
     )
     .await?;
-    Ok(sink.0)
+    Ok(sink.row)
 }
 
-pub(super) fn found<T: Syncable>(row: Option<T>) -> Result<T> {
-    row.ok_or_else(|| Error::not_found(T::schema().table))
-}
-
-pub(super) async fn exists<T: Syncable>(executor: &impl Executor, query: &Query<T>) -> Result<bool> {
+pub(super) async fn exists(executor: &impl Executor, body: &SelectBody) -> Result<bool> {
     let options = executor.call_options();
     let dialect = executor.inner().0.dialect();
     let (sink, _) = run(
         executor,
-        read::<T>("exists", None),
+        read("exists", body),
         |capabilities| {
-            SqlBuilder::build(dialect, capabilities, |out| render::exists(out, query.body(), options.prefix.as_deref()))
+            SqlBuilder::build(dialect, capabilities, |out| render::exists(out, body, options.prefix.as_deref()))
                 .map(|(sql, params)| Job::Statement(sql, params))
         },
         Count::default,
@@ -110,50 +160,18 @@ pub(super) async fn exists<T: Syncable>(executor: &impl Executor, query: &Query<
     Ok(sink.0.is_some())
 }
 
-pub(super) async fn count<T: Syncable>(executor: &impl Executor, query: &Query<T>) -> Result<u64> {
+pub(super) async fn count(executor: &impl Executor, body: &SelectBody) -> Result<u64> {
     let options = executor.call_options();
     let dialect = executor.inner().0.dialect();
     let (sink, _) = run(
         executor,
-        read::<T>("count", None),
+        read("count", body),
         |capabilities| {
-            SqlBuilder::build(dialect, capabilities, |out| render::count(out, query.body(), options.prefix.as_deref()))
+            SqlBuilder::build(dialect, capabilities, |out| render::count(out, body, options.prefix.as_deref()))
                 .map(|(sql, params)| Job::Statement(sql, params))
         },
         Count::default,
     )
     .await?;
     Ok(sink.0.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
-}
-
-pub(super) fn to_sql<T: Syncable>(executor: &impl Executor, query: &Query<T>) -> Result<(String, Vec<Value<'static>>)> {
-    let repo = executor.inner().0;
-    let options = executor.call_options();
-    let (sql, params) = SqlBuilder::build(repo.dialect(), repo.capabilities(), |out| {
-        render::select(out, query.body(), options.prefix.as_deref());
-    })?;
-    Ok((sql.text().to_owned(), params.into_iter().map(Value::into_owned).collect()))
-}
-
-pub(super) async fn explain<T: Syncable>(executor: &impl Executor, query: &Query<T>) -> Result<QueryResult> {
-    let options = executor.call_options();
-    let repo = executor.inner().0;
-    let Some(explain) = repo.dialect().explain() else {
-        return Err(Error::unsupported("explain", &*repo.capabilities().server));
-    };
-    let (result, done) = run(
-        executor,
-        read::<T>("explain", query.body().lock),
-        |capabilities| {
-            let (sql, params) = SqlBuilder::build(repo.dialect(), capabilities, |out| {
-                out.push(explain);
-                render::select(out, query.body(), options.prefix.as_deref());
-            })?;
-            // A plan is asked for once; its statement is not worth a place among the prepared ones.
-            Ok(Job::Statement(Sql::once(sql.text()), params))
-        },
-        QueryResult::default,
-    )
-    .await?;
-    Ok(result.with_affected(done.rows))
 }

@@ -1,24 +1,31 @@
 //! Rows one after the other.
 
+mod rows;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures_core::Stream;
 use futures_util::{StreamExt, stream};
+use tokio::sync::Mutex;
 use tracing::Instrument;
 
+use self::rows::Rows;
 use crate::checkout::CheckoutCore;
 use crate::connection::{Begin, Connection, Control, CursorId, Role};
 use crate::error::{Error, Result};
-use crate::exec::{Call, CallOptions, Executor, Lease, bounded};
+use crate::exec::{Call, CallOptions, Executor, Lease, bounded, run_batch_on};
+use crate::from_row::FromRow;
 use crate::handle::RepoInner;
 use crate::lifecycle::Activity;
 use crate::observe::{Outcome, Watch};
 use crate::pool::Pooled;
-use crate::query::Query;
-use crate::schema::Syncable;
+use crate::preload::{Request, Runner, preload_read, preload_read_by};
+use crate::query::SelectBody;
+use crate::row::RowSink;
 use crate::sinks::{Batch, Timed, unbox};
 use crate::sql::{Params, Sql, SqlBuilder};
 use crate::transaction::TxCore;
@@ -28,16 +35,17 @@ const BATCH: usize = 500;
 
 /// Where a stream stands.
 enum State<T> {
-    Start(Box<Query<T>>),
-    Open(Open<T>),
+    Start(Box<SelectBody>),
+    Open(Open<T>, Box<SelectBody>),
     End,
 }
 
-/// An open cursor and the rows that it has fetched.
+/// An open cursor and the batch that it has fetched.
 struct Open<T> {
     rows: VecDeque<T>,
     cursor: Option<CursorId>,
     sql: Sql,
+    table: Option<&'static str>,
     home: Home,
 }
 
@@ -82,47 +90,53 @@ impl Drop for Home {
 }
 
 /// The SELECT of a stream.
-fn render<'q, T: Syncable>(repo: &RepoInner, query: &'q Query<T>, options: &CallOptions) -> Result<(Sql, Params<'q>)> {
+fn render<'q>(repo: &RepoInner, query: &'q SelectBody, options: &'q CallOptions) -> Result<(Sql, Params<'q>)> {
     SqlBuilder::build(repo.dialect(), repo.capabilities(), |out| {
-        crate::render::select(out, query.body(), options.prefix.as_deref());
+        crate::render::select(out, query, options.prefix.as_deref());
     })
 }
 
-pub(super) fn stream<T: Syncable, E: Executor>(
+pub(super) fn stream<T: FromRow, E: Executor>(
     executor: &E,
-    query: Query<T>,
+    query: Box<SelectBody>,
 ) -> impl Stream<Item = Result<T>> + Send + Unpin + '_ {
-    stream::unfold(State::Start(Box::new(query)), move |state| next(executor, state)).fuse().boxed()
+    Rows::of(stream::unfold(State::Start(query), move |state| next(executor, state)).fuse())
 }
 
-/// The next row, and where the stream stands then. An error ends it.
-async fn next<T: Syncable, E: Executor>(executor: &E, state: State<T>) -> Option<(Result<T>, State<T>)> {
-    let mut open = match state {
+/// The next batch, and where the stream stands then. An error ends it.
+async fn next<T: FromRow, E: Executor>(executor: &E, state: State<T>) -> Option<(Result<VecDeque<T>>, State<T>)> {
+    let (mut open, query) = match state {
         State::Start(query) => match open(executor, &query).await {
-            Ok(open) => open,
+            Ok(open) => (open, query),
             Err(error) => return Some((Err(error), State::End)),
         },
-        State::Open(open) => open,
+        State::Open(open, query) => (open, query),
         State::End => return None,
     };
-    if open.rows.is_empty()
-        && open.cursor.is_some()
-        && let Err(error) = refill(executor, &mut open).await
-    {
-        return Some((Err(error), State::End));
+    if open.cursor.is_some() {
+        let mut filled = refill(executor, &mut open).await;
+        if filled.is_ok() && !query.preloads.is_empty() && !open.rows.is_empty() {
+            filled = Box::pin(preload(executor, &mut open, &query)).await;
+        }
+        if let Err(error) = filled {
+            return Some((Err(error), State::End));
+        }
     }
-    let row = open.rows.pop_front()?;
-    Some((Ok(row), State::Open(open)))
+    let rows = std::mem::take(&mut open.rows);
+    if rows.is_empty() { None } else { Some((Ok(rows), State::Open(open, query))) }
 }
 
-async fn open<T: Syncable, E: Executor>(executor: &E, query: &Query<T>) -> Result<Open<T>> {
-    if query.body().lock.is_some() && !executor.is_transaction() {
+async fn open<T: FromRow, E: Executor>(executor: &E, query: &SelectBody) -> Result<Open<T>> {
+    if !query.folds.is_empty() {
+        return Err(Error::invalid("a stream gives rows as they come, preload_joined puts them together: use preload"));
+    }
+    if query.lock.is_some() && !executor.is_transaction() {
         return Err(Error::invalid("a locking query needs a transaction"));
     }
     let repo = executor.inner().0;
     let options = executor.call_options();
-    let role = if query.body().lock.is_some() { Role::Write } else { Role::Read };
-    let call = Call { role, table: Some(T::schema().table), verb: "stream", enforced: false };
+    let role = if query.lock.is_some() { Role::Write } else { Role::Read };
+    let call = Call { role, table: query.table(), verb: "stream", enforced: false };
     let watch = Watch::begin(repo, call);
     let has_connection = AtomicBool::new(false);
     let mut queue = None;
@@ -138,7 +152,13 @@ async fn open<T: Syncable, E: Executor>(executor: &E, query: &Query<T>) -> Resul
             let begin = [Control::Begin(Begin::default())];
             let controls = if repo.capabilities().cursor_needs_transaction { &begin[..] } else { &[] };
             let cursor = home.connection()?.open_cursor(controls, sql, params).await?;
-            return Ok(Open { rows: VecDeque::new(), cursor: Some(cursor), sql: sql.clone(), home });
+            return Ok(Open {
+                rows: VecDeque::new(),
+                cursor: Some(cursor),
+                sql: sql.clone(),
+                table: query.table(),
+                home,
+            });
         }
         let mut lease = executor.lease(role).await?;
         has_connection.store(true, Ordering::Relaxed);
@@ -159,7 +179,7 @@ async fn open<T: Syncable, E: Executor>(executor: &E, query: &Query<T>) -> Resul
             let (pooled, activity) = Lease::into_pooled(lease)?;
             Home::Own(pooled, activity)
         };
-        Ok(Open { rows: VecDeque::new(), cursor, sql: sql.clone(), home })
+        Ok(Open { rows: VecDeque::new(), cursor, sql: sql.clone(), table: query.table(), home })
     };
     let result = bounded(executor, options.timeout, &has_connection, work).instrument(watch.span()).await;
     let (sql, params) = statement.as_ref().map_or((None, &[][..]), |(sql, params)| (Some(sql), &params[..]));
@@ -170,17 +190,17 @@ async fn open<T: Syncable, E: Executor>(executor: &E, query: &Query<T>) -> Resul
     result
 }
 
-async fn refill<T: Syncable, E: Executor>(executor: &E, open: &mut Open<T>) -> Result<()> {
+async fn refill<T: FromRow, E: Executor>(executor: &E, open: &mut Open<T>) -> Result<()> {
     let Some(cursor) = open.cursor else { return Ok(()) };
     let options = executor.call_options();
     let repo = executor.inner().0;
     let needs_transaction = repo.capabilities().cursor_needs_transaction;
-    let call = Call { role: Role::Read, table: Some(T::schema().table), verb: "fetch", enforced: false };
+    let call = Call { role: Role::Read, table: open.table, verb: "fetch", enforced: false };
     let watch = Watch::begin(repo, call);
     let has_connection = AtomicBool::new(true);
     let mut queue = Some(Duration::ZERO);
     let spent = watch.is_observed().then_some(Duration::ZERO);
-    let buffer = Timed { sink: Batch { rows: std::mem::take(&mut open.rows) }, spent };
+    let buffer = Timed { sink: Batch { rows: VecDeque::with_capacity(BATCH) }, spent };
     let commit = needs_transaction && !executor.is_transaction();
     let home = &mut open.home;
     let work = async {
@@ -213,8 +233,33 @@ async fn refill<T: Syncable, E: Executor>(executor: &E, open: &mut Open<T>) -> R
     Ok(())
 }
 
+/// Preloads for the rows of a batch: on the stream's connection where it holds one, so that a pool of one suffices.
+async fn preload<T: FromRow, E: Executor>(executor: &E, open: &mut Open<T>, query: &SelectBody) -> Result<()> {
+    let rows = open.rows.iter_mut();
+    match &mut open.home {
+        Home::Shared(_) => preload_read(executor, query, rows).await,
+        home => {
+            let runner = OnConnection { executor, connection: Mutex::new(home.connection()?) };
+            preload_read_by(&runner, executor.inner().0, query, rows).await
+        }
+    }
+}
+
+/// Runs preloads on the connection that a stream holds.
+struct OnConnection<'c, E> {
+    executor: &'c E,
+    connection: Mutex<&'c mut (dyn Connection + 'static)>,
+}
+
+#[async_trait]
+impl<E: Executor> Runner for OnConnection<'_, E> {
+    async fn batch(&self, requests: Vec<Request>) -> Result<Vec<Box<dyn RowSink>>> {
+        run_batch_on(self.executor, &mut **self.connection.lock().await, &requests).await
+    }
+}
+
 /// Fetches a batch; after the last one closes the cursor and ends its transaction.
-async fn fetch<T: Syncable>(
+async fn fetch<T: FromRow>(
     connection: &mut dyn Connection,
     cursor: CursorId,
     batch: Timed<Batch<T>>,
@@ -222,9 +267,11 @@ async fn fetch<T: Syncable>(
 ) -> Result<(Timed<Batch<T>>, bool)> {
     let (sink, done) = connection.fetch(cursor, BATCH, Box::new(batch)).await?;
     if done.end {
-        connection.close_cursor(cursor).await?;
         if commit {
+            // The cursor ends with it.
             connection.control(&[Control::Commit]).await?;
+        } else {
+            connection.close_cursor(cursor).await?;
         }
     }
     Ok((unbox::<Timed<Batch<T>>>(sink)?, done.end))

@@ -3,12 +3,13 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::changeset::{Changeset, NewRow};
+use super::change::finish;
+use crate::changeset::{Changeset, Errors, NewRow};
 use crate::connection::Role;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{Call, Executor, Job, run};
 use crate::insert::{BulkInsert, RowSource, Rows};
-use crate::query::{Query, Update};
+use crate::query::{SelectBody, Update};
 use crate::render;
 use crate::row::{Discard, RowSink};
 use crate::schema::Syncable;
@@ -17,20 +18,29 @@ use crate::sql::SqlBuilder;
 use crate::value::Value;
 use crate::{Returning, TransactionOptions};
 
-fn write<T: Syncable>(verb: &'static str) -> Call {
+pub(super) fn write<T: Syncable>(verb: &'static str) -> Call {
     Call { role: Role::Write, table: Some(T::schema().table), verb, enforced: false }
 }
 
-fn stale<T: Syncable>(action: &'static str) -> Error {
-    Error::new(ErrorKind::Stale { table: T::schema().table.to_owned(), action })
+pub(super) async fn insert<T: Syncable, R: NewRow<T>>(executor: &impl Executor, row: R) -> Result<T> {
+    row.check()?;
+    if !row.is_to_prepare() {
+        return insert_row(executor, row).await;
+    }
+    let tx = executor.start(TransactionOptions::new()).await?;
+    let result = async { insert_row(&tx, row.prepare_in(&tx).await?).await }.await;
+    finish(tx, result).await
 }
 
-pub(super) async fn insert<T: Syncable, R: NewRow<T>>(executor: &impl Executor, mut row: R) -> Result<T> {
+async fn insert_row<T: Syncable, R: NewRow<T>>(executor: &impl Executor, mut row: R) -> Result<T> {
     row.prepare();
+    if R::COMPUTED {
+        return super::upsert::insert_computed(executor, &row).await;
+    }
     let columns = row.columns()?;
     let options = executor.call_options();
     let dialect = executor.inner().0.dialect();
-    let prefix = row.row_prefix().or(options.prefix.as_deref());
+    let prefix = row.row_prefix().or(options.prefix_of(T::schema()));
     let cell = |column: usize| row.cell(column);
     let (sink, _) = run(
         executor,
@@ -44,18 +54,36 @@ pub(super) async fn insert<T: Syncable, R: NewRow<T>>(executor: &impl Executor, 
             })
             .map(|(sql, params)| Job::Statement(sql, params))
         },
-        || AtMostOne::<T>(None),
+        || AtMostOne::<T>::of(T::schema().table),
     )
-    .await?;
-    sink.0.ok_or_else(|| Error::not_found(T::schema().table))
+    .await
+    .map_err(|error| row.refine(error))?;
+    sink.row.ok_or_else(|| Error::not_found(T::schema().table))
+}
+
+/// Refuses all rows if one has errors, or does something that only a single insert does. The errors of a row stand under its
+/// position, counted from 0.
+fn check_all<T: Syncable, R: NewRow<T>>(rows: &[R]) -> Result<()> {
+    let mut errors = Errors::new();
+    for (at, row) in rows.iter().enumerate() {
+        if let Err(error) = row.check() {
+            let Some(found) = error.field_errors() else { return Err(error) };
+            errors.nest(&at.to_string(), found.clone());
+        }
+        if row.is_to_prepare() {
+            return Err(Error::invalid("prepare_changes is for single inserts: insert_all writes many rows at once"));
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Error::validation(T::schema().table, errors)) }
 }
 
 /// Rows in groups of which each sets the same columns of the same table: each is one insert.
-fn groups<T: Syncable, R: NewRow<T>>(
+pub(super) fn groups<T: Syncable, R: NewRow<T>>(
     mut rows: Vec<R>,
     prefix: Option<&Arc<str>>,
     returning: bool,
 ) -> Result<Vec<BulkInsert>> {
+    check_all(&rows)?;
     for row in &mut rows {
         row.prepare();
     }
@@ -79,6 +107,7 @@ fn groups<T: Syncable, R: NewRow<T>>(
                 rows: at..at + 1,
                 source: Arc::clone(&source) as Arc<dyn RowSource>,
                 returning,
+                conflict: None,
             }),
         }
     }
@@ -101,7 +130,10 @@ async fn insert_group<T: Syncable, S: RowSink>(
 }
 
 pub(super) async fn insert_all<T: Syncable, R: NewRow<T>>(executor: &impl Executor, rows: Vec<R>) -> Result<u64> {
-    let groups = groups(rows, executor.call_options().prefix.as_ref(), false)?;
+    if R::COMPUTED {
+        return Ok(super::upsert::insert_all_computed(executor, rows, false).await?.1);
+    }
+    let groups = groups(rows, prefix_of::<T>(executor).as_ref(), false)?;
     match &groups[..] {
         [] => Ok(0),
         [group] => Ok(insert_group::<T, _>(executor, group, || Discard).await?.1),
@@ -121,7 +153,10 @@ pub(super) async fn insert_all_returning<T: Syncable, R: NewRow<T>>(
     executor: &impl Executor,
     rows: Vec<R>,
 ) -> Result<Vec<T>> {
-    let groups = groups(rows, executor.call_options().prefix.as_ref(), true)?;
+    if R::COMPUTED {
+        return Ok(super::upsert::insert_all_computed(executor, rows, true).await?.0);
+    }
+    let groups = groups(rows, prefix_of::<T>(executor).as_ref(), true)?;
     let sink = |group: &BulkInsert| {
         let len = group.len();
         move || Structs::<T>::with_capacity(len)
@@ -139,45 +174,6 @@ pub(super) async fn insert_all_returning<T: Syncable, R: NewRow<T>>(
             Ok(stored)
         }
     }
-}
-
-/// The values of a row's key columns.
-fn key_of<T: Syncable>(row: &T) -> Vec<Value<'_>> {
-    T::schema().primary_key.iter().map(|&column| row.value(column)).collect()
-}
-
-pub(super) async fn update<T: Syncable>(executor: &impl Executor, changes: Changeset<T>) -> Result<T> {
-    let Some(data) = changes.data() else {
-        return Err(Error::invalid(format!(
-            "this changeset of {} has no row to update: it was made by `build`; make it by `change`, or insert it",
-            T::schema().name
-        )));
-    };
-    if changes.is_empty() {
-        return changes.into_data().ok_or_else(|| stale::<T>("update"));
-    }
-    let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
-    let sorted = changes.sorted_changes()?;
-    let set: Vec<(usize, &Value<'static>)> = sorted.iter().map(|change| (change.column, &change.value)).collect();
-    let key = key_of(data);
-    let prefix = changes.prefix_ref().or(options.prefix.as_deref());
-    let (sink, _) = run(
-        executor,
-        write::<T>("update"),
-        |capabilities| {
-            if capabilities.update_returning == Returning::No {
-                return Err(Error::unsupported("returning the updated row", &*capabilities.server));
-            }
-            SqlBuilder::build(dialect, capabilities, |out| {
-                render::update_by_key(out, T::schema(), prefix, &set, &key, true);
-            })
-            .map(|(sql, params)| Job::Statement(sql, params))
-        },
-        || AtMostOne::<T>(None),
-    )
-    .await?;
-    sink.0.ok_or_else(|| stale::<T>("update"))
 }
 
 pub(super) async fn update_all<T: Syncable>(executor: &impl Executor, update: &Update<T>) -> Result<u64> {
@@ -198,34 +194,60 @@ pub(super) async fn update_all<T: Syncable>(executor: &impl Executor, update: &U
     Ok(done.rows)
 }
 
-pub(super) async fn delete<T: Syncable>(executor: &impl Executor, row: &T) -> Result<()> {
+pub(super) async fn delete_if_exists<T: Syncable>(executor: &impl Executor, row: &T) -> Result<bool> {
     let options = executor.call_options();
     let dialect = executor.inner().0.dialect();
-    let key = key_of(row);
+    let key = super::change::key_of(row);
     let (_, done) = run(
         executor,
         write::<T>("delete"),
         |capabilities| {
             SqlBuilder::build(dialect, capabilities, |out| {
-                render::delete_by_key(out, T::schema(), options.prefix.as_deref(), key.iter().map(Value::borrowed));
+                render::delete_by_key(
+                    out,
+                    T::schema(),
+                    options.prefix_of(T::schema()),
+                    key.iter().map(Value::borrowed),
+                );
             })
             .map(|(sql, params)| Job::Statement(sql, params))
         },
         || Discard,
     )
     .await?;
-    if done.rows == 0 { Err(stale::<T>("delete")) } else { Ok(()) }
+    match done.rows {
+        0 => Ok(false),
+        1 => Ok(true),
+        // What the schema calls a key is none in the database. A transaction undoes it.
+        _ => Err(Error::new(ErrorKind::MultipleResults { table: T::schema().table.to_owned() })),
+    }
 }
 
-pub(super) async fn delete_all<T: Syncable>(executor: &impl Executor, query: &Query<T>) -> Result<u64> {
+pub(super) async fn insert_or_update<T: Syncable>(executor: &impl Executor, changes: Changeset<T>) -> Result<T> {
+    if changes.data().is_some() {
+        super::change::update(executor, changes).await
+    } else {
+        insert(executor, changes).await
+    }
+}
+
+/// The schema or database of rows that name none.
+pub(super) fn prefix_of<T: Syncable>(executor: &impl Executor) -> Option<Arc<str>> {
+    match T::schema().prefix {
+        Some(prefix) => Some(Arc::from(prefix)),
+        None => executor.call_options().prefix,
+    }
+}
+
+pub(super) async fn delete_all(executor: &impl Executor, query: &SelectBody) -> Result<u64> {
     let options = executor.call_options();
     let dialect = executor.inner().0.dialect();
     let (_, done) = run(
         executor,
-        write::<T>("delete_all"),
+        Call { role: Role::Write, table: query.table(), verb: "delete_all", enforced: false },
         |capabilities| {
             SqlBuilder::build(dialect, capabilities, |out| {
-                render::delete_all(out, query.body(), options.prefix.as_deref());
+                render::delete_all(out, query, options.prefix.as_deref());
             })
             .map(|(sql, params)| Job::Statement(sql, params))
         },

@@ -55,6 +55,8 @@ const fn schema(name: &'static str) -> Schema {
         unique: false,
         default: None,
         sql_type: None,
+        stamp: None,
+        fit: Ok,
     }];
     Schema {
         name,

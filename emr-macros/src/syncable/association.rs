@@ -50,10 +50,17 @@ impl Kind {
     fn settings(self) -> &'static [&'static str] {
         match self {
             Kind::BelongsTo => &["key", "references", "filter"],
-            Kind::HasOne | Kind::HasMany => &["key", "references", "through", "filter"],
-            Kind::ManyToMany => {
-                &["through", "table", "owner_key", "related_key", "references", "related_references", "filter"]
-            }
+            Kind::HasOne | Kind::HasMany => &["key", "references", "through", "filter", "preload_order"],
+            Kind::ManyToMany => &[
+                "through",
+                "table",
+                "owner_key",
+                "related_key",
+                "references",
+                "related_references",
+                "filter",
+                "preload_order",
+            ],
         }
     }
 }
@@ -81,6 +88,7 @@ pub(super) struct Association {
     pub(super) related: Type,
     pub(super) kind: Kind,
     pub(super) filter: Option<Path>,
+    pub(super) order: Option<Path>,
     key: Option<Vec<Name>>,
     references: Option<Vec<Name>>,
     related_key: Option<Vec<Name>>,
@@ -166,6 +174,7 @@ impl Association {
             related_key: settings.names("related_key", "tag_id", errors),
             related_references: settings.names("related_references", "id", errors),
             filter: settings.function("filter", errors),
+            order: settings.function("preload_order", errors),
             field,
             ty,
             related,
@@ -328,6 +337,16 @@ fn read_chain(through: &Setting, others: &Settings, errors: &mut Errors) -> Writ
             errors.at(
                 through,
                 format!("`through` and `{other}` contradict each other: a chain takes its keys from its steps"),
+            );
+        }
+    }
+    for other in ["filter", "preload_order"] {
+        if others.has(other) {
+            errors.at(
+                through,
+                format!(
+                    "`through` and `{other}` contradict each other: write `{other}` at an association of the chain"
+                ),
             );
         }
     }

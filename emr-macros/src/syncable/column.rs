@@ -7,7 +7,7 @@ use crate::errors::Errors;
 use crate::names::Case;
 
 /// What `#[emr(...)]` takes on a column.
-pub(super) const SETTINGS: [&str; 12] = [
+pub(super) const SETTINGS: [&str; 14] = [
     "primary_key",
     "column",
     "identity",
@@ -20,6 +20,8 @@ pub(super) const SETTINGS: [&str; 12] = [
     "redact",
     "read_only",
     "generated",
+    "inserted_at",
+    "updated_at",
 ];
 
 pub(super) struct Column {
@@ -35,6 +37,14 @@ pub(super) struct Column {
     pub(super) unique: bool,
     pub(super) default: Option<LitStr>,
     pub(super) sql_type: Option<LitStr>,
+    pub(super) stamp: Option<Stamp>,
+}
+
+/// Which time is written here.
+#[derive(Clone, Copy)]
+pub(super) enum Stamp {
+    Inserted,
+    Updated,
 }
 
 /// Who fills it.
@@ -63,7 +73,9 @@ impl Column {
         let primary_key = settings.word("primary_key", errors);
         let default = settings.text("default", "0", errors);
         let filled = read_filled(default.as_ref(), &mut settings, errors);
+        let stamp = read_stamp(&mut settings, errors);
         Column {
+            stamp,
             read_only: settings.word("read_only", errors).is_some() || matches!(filled, Filled::Stored(_)),
             redact: settings.word("redact", errors).is_some(),
             unique: settings.word("unique", errors).is_some(),
@@ -75,6 +87,22 @@ impl Column {
             filled,
             default,
         }
+    }
+}
+
+/// Which time the user wants here. At most one may be named.
+fn read_stamp(settings: &mut Settings, errors: &mut Errors) -> Option<Stamp> {
+    let inserted = settings.word("inserted_at", errors);
+    let updated = settings.word("updated_at", errors);
+    match (inserted, updated) {
+        (Some(_), Some(updated)) => {
+            errors
+                .at(updated, "`inserted_at` and `updated_at` contradict each other: `updated_at` is set on insert too");
+            None
+        }
+        (Some(_), None) => Some(Stamp::Inserted),
+        (None, Some(_)) => Some(Stamp::Updated),
+        (None, None) => None,
     }
 }
 

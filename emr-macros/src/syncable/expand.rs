@@ -6,7 +6,7 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
 use super::association::{Association, Keys, Through, type_name};
-use super::column::{Column, Filled};
+use super::column::{Column, Filled, Stamp};
 use super::structure::{Structure, constant};
 
 pub(super) fn expand(structure: &Structure) -> TokenStream {
@@ -16,12 +16,15 @@ pub(super) fn expand(structure: &Structure) -> TokenStream {
     let decode = decode(structure);
     let value = value(structure);
     let key = key(structure);
+    let slots = slots(structure);
     quote! {
         #[automatically_derived]
         #[allow(dead_code, deprecated, private_interfaces)]
         impl #ident {
             #constants
         }
+
+        #base::from_row_of_schema!(#ident);
 
         #[automatically_derived]
         #[allow(deprecated)]
@@ -30,6 +33,7 @@ pub(super) fn expand(structure: &Structure) -> TokenStream {
             #decode
             #value
             #key
+            #slots
         }
     }
 }
@@ -117,6 +121,13 @@ fn column_def(structure: &Structure, at: usize, column: &Column) -> TokenStream 
     if let Some(sql_type) = &column.sql_type {
         said.extend(quote!(sql_type: ::core::option::Option::Some(#sql_type),));
     }
+    if let Some(stamp) = column.stamp {
+        let stamp = match stamp {
+            Stamp::Inserted => quote!(Inserted),
+            Stamp::Updated => quote!(Updated),
+        };
+        said.extend(quote!(stamp: ::core::option::Option::Some(#base::Stamp::#stamp),));
+    }
     let plain = quote!(#base::ColumnDef::of::<#ty>(#name, #field));
     if said.is_empty() { plain } else { quote!(#base::ColumnDef { #said ..#plain }) }
 }
@@ -134,6 +145,12 @@ fn checks(structure: &Structure, at: usize, column: &Column) -> TokenStream {
         check(
             quote!(!<#ty as #base::Field>::NULLABLE),
             format!("the primary key `{field}` is an Option, but a key is never NULL: take the Option away"),
+        );
+    }
+    if column.stamp.is_some() {
+        check(
+            quote!(::core::matches!(#sql_type, #base::SqlType::Timestamp | #base::SqlType::DateTime)),
+            format!("a timestamp is a DateTime<Utc> or a NaiveDateTime: `{field}` must be one"),
         );
     }
     match column.filled {
@@ -181,6 +198,11 @@ fn association_def(structure: &Structure, association: &Association, keys: &Keys
         quote!(|| #node)
     });
     let filter = optional(filter.as_ref());
+    let order = association.order.as_ref().map(|order| {
+        let order = quote_spanned!(order.span()=> #base::IntoOrder::into_order(#order()));
+        quote!(|| #order)
+    });
+    let order = optional(order.as_ref());
     quote! {
         #base::AssociationDef {
             field: #field,
@@ -190,6 +212,7 @@ fn association_def(structure: &Structure, association: &Association, keys: &Keys
             related_keys: &[#(#related_keys),*],
             through: #base::Through::#through,
             filter: #filter,
+            order: #order,
         }
     }
 }
@@ -254,6 +277,37 @@ fn key(structure: &Structure) -> TokenStream {
 
         fn key_values(#parameter) -> ::std::vec::Vec<#base::Value<'static>> {
             #values
+        }
+    }
+}
+
+/// The slots by the positions of their associations.
+fn slots(structure: &Structure) -> TokenStream {
+    if structure.associations.is_empty() {
+        return TokenStream::new();
+    }
+    let base = &structure.base;
+    let arms = |exclusive: bool| {
+        let arms = structure.associations.iter().enumerate().map(move |(at, Association { field, ty, .. })| {
+            let at = Literal::usize_unsuffixed(at);
+            // What is wrong with the slot is an error at the field's type.
+            let slot = if exclusive {
+                quote_spanned!(ty.span()=> ::core::option::Option::Some(&mut self.#field))
+            } else {
+                quote_spanned!(ty.span()=> ::core::option::Option::Some(&self.#field))
+            };
+            quote!(#at => #slot,)
+        });
+        quote! { #(#arms)* _ => ::core::option::Option::None, }
+    };
+    let (shared, exclusive) = (arms(false), arms(true));
+    quote! {
+        fn slot(&self, __association: usize) -> ::core::option::Option<&dyn #base::Slot> {
+            match __association { #shared }
+        }
+
+        fn slot_mut(&mut self, __association: usize) -> ::core::option::Option<&mut dyn #base::Slot> {
+            match __association { #exclusive }
         }
     }
 }

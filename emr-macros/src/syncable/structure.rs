@@ -6,12 +6,13 @@ use syn::ext::IdentExt;
 use syn::{DeriveInput, Field, Fields, Ident, Path, Type, Visibility};
 
 use super::association::{self, Association, Keys, Kind};
-use super::column::{self, Column};
+use super::column::{self, Column, Stamp};
 use crate::attribute::Settings;
 use crate::errors::Errors;
 use crate::names::{Case, Name, screaming, snake};
 
-const STRUCT_SETTINGS: [&str; 6] = ["table", "prefix", "extra_columns", "no_primary_key", "rename_all", "crate"];
+const STRUCT_SETTINGS: [&str; 7] =
+    ["table", "prefix", "extra_columns", "no_primary_key", "timestamps", "rename_all", "crate"];
 
 /// Those of a column, and what makes a field something else.
 const FIELD_SETTINGS: [&str; column::SETTINGS.len() + 5] = {
@@ -59,6 +60,7 @@ impl Structure {
         let case = settings.text("rename_all", "camelCase", &mut errors);
         let case = case.and_then(|text| errors.ok(Case::parse(&text)));
         let no_primary_key = settings.word("no_primary_key", &mut errors);
+        let timestamps = settings.word("timestamps", &mut errors);
         let extra_columns = settings.names("extra_columns", "title", &mut errors).unwrap_or_default();
         let mut structure = Structure {
             base,
@@ -77,6 +79,9 @@ impl Structure {
             structure.read_field(field, case, &mut errors);
         }
         structure.find_primary_key(no_primary_key.as_ref(), &mut errors);
+        if let Some(timestamps) = &timestamps {
+            structure.mark_timestamps(timestamps, &mut errors);
+        }
         structure.refuse_twins(&mut errors);
         structure.keys =
             structure.associations.iter().map(|association| association.keys(&structure, &mut errors)).collect();
@@ -160,6 +165,27 @@ impl Structure {
             }
         } else if self.primary_key.is_empty() {
             self.primary_key.extend(self.columns.iter().position(|column| column.field.unraw() == "id"));
+        }
+    }
+
+    /// The fields with the usual names are the timestamps.
+    fn mark_timestamps(&mut self, timestamps: &Ident, errors: &mut Errors) {
+        let mut found = false;
+        for column in &mut self.columns {
+            let stamp = match column.field.unraw().to_string().as_str() {
+                "inserted_at" => Stamp::Inserted,
+                "updated_at" => Stamp::Updated,
+                _ => continue,
+            };
+            found = true;
+            column.stamp.get_or_insert(stamp);
+        }
+        if !found {
+            errors.at(
+                timestamps,
+                "`timestamps` is for the fields `inserted_at` and `updated_at`, and there is neither: add them, or write \
+                 #[emr(inserted_at)] or #[emr(updated_at)] above fields of other names",
+            );
         }
     }
 

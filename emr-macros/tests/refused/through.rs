@@ -15,6 +15,10 @@ struct Post {
     left: HasMany<Post>,
     #[emr(has_one(through(authors, friends), key = "id"))]
     cover: HasOne<Post>,
+    #[emr(has_many(through(cover, right), preload_order = Post::by_id))]
+    sorted: HasMany<Post>,
+    #[emr(has_many(through(cover, right), filter = Post::is_good))]
+    good: HasMany<Post>,
     #[emr(many_to_many)]
     tags: ManyToMany<Post>,
     #[emr(many_to_many(owner_key = "post"))]

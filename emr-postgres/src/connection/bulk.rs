@@ -40,14 +40,17 @@ impl Session {
         if rows.is_empty() {
             return Ok(Done::default());
         }
-        if rows.columns.is_empty() {
+        if rows.columns.is_empty() && rows.conflict.is_none() {
             return self.insert_defaults(rows, sink).await;
         }
-        if self.prepare == PrepareMode::Unnamed {
+        // What a conflict says may have parameters of its own, which stand behind those of the rows.
+        let simple = rows.conflict.as_ref().is_none_or(|conflict| conflict.is_plain());
+        if self.prepare == PrepareMode::Unnamed || rows.columns.is_empty() || !simple {
             return self.in_chunks(rows, VALUES_ROWS, Road::Values, sink).await;
         }
         let (_, table) = self.table_columns(rows).await?;
         if !rows.returning
+            && rows.conflict.is_none()
             && rows.len() >= COPY_FROM
             && self.takes_copy(&table).await?
             && let Some(done) = self.copy(rows).await?
@@ -63,6 +66,8 @@ impl Session {
     /// Runs the insert in as many statements as it takes, all or none.
     async fn in_chunks(&mut self, rows: &BulkInsert, most: usize, road: Road, sink: &mut dyn RowSink) -> Result<Done> {
         let size = match road {
+            // What a conflict says has parameters too.
+            Road::Values if rows.conflict.is_some() => most.min(MAX_PARAMETERS / 2 / rows.columns.len().max(1)).max(1),
             Road::Values => most.min(MAX_PARAMETERS / rows.columns.len()).max(1),
             Road::Unnest => most,
         };
@@ -98,9 +103,8 @@ impl Session {
             Road::Values => {
                 let capabilities = Arc::clone(&self.capabilities);
                 let (sql, params) = SqlBuilder::build(&PostgresDialect, &capabilities, |out| {
-                    let cell = |row, column| rows.cell(row, column);
-                    let prefix = rows.prefix.as_deref();
-                    render::insert_rows(out, rows.schema, prefix, &rows.columns, 0..rows.len(), &cell, rows.returning);
+                    let cell = |row, column| render::Cell::Value(rows.cell(row, column));
+                    render::insert_values(out, rows.insert(), 0..rows.len(), &cell);
                 })?;
                 self.statement(&sql, &params, sink).await
             }
@@ -131,9 +135,13 @@ impl Session {
     }
 
     fn unnest_sql(&self, rows: &BulkInsert, table: &Prepared) -> Result<Sql> {
-        self.made(|out| {
+        let capabilities = Arc::clone(&self.capabilities);
+        let made = SqlBuilder::build(&PostgresDialect, &capabilities, |out| {
             out.push("INSERT INTO ");
             table_name(out, rows);
+            if rows.conflict.is_some() {
+                out.push(" AS t0");
+            }
             out.push(" (");
             column_names(out, rows);
             out.push(") SELECT * FROM UNNEST(");
@@ -145,8 +153,10 @@ impl Session {
                 out.push("::").ident(ty.schema()).push(".").ident(ty.name()).push("[]");
             }
             out.push(")");
-            returning(out, rows);
-        })
+            render::on_conflict(out, rows.insert());
+            render::returning(out, rows.insert());
+        });
+        made.map(|(sql, _)| sql)
     }
 
     /// Rows of nothing but defaults.

@@ -177,6 +177,9 @@ impl Session {
         if begin.read_only {
             text.push_str(" READ ONLY");
         }
+        if begin.deferrable {
+            text.push_str(" DEFERRABLE");
+        }
         Ok(())
     }
 

@@ -152,7 +152,15 @@ pub fn bulk(
     returning: bool,
     cell: impl Fn(usize, usize) -> Value<'static> + Send + Sync + 'static,
 ) -> BulkInsert {
-    BulkInsert { schema, prefix: None, columns: columns.into(), rows: 0..rows, source: Arc::new(Made(cell)), returning }
+    BulkInsert {
+        schema,
+        prefix: None,
+        columns: columns.into(),
+        rows: 0..rows,
+        source: Arc::new(Made(cell)),
+        returning,
+        conflict: None,
+    }
 }
 
-pub const BEGIN: Control = Control::Begin(emr_core::Begin { isolation: None, read_only: false });
+pub const BEGIN: Control = Control::Begin(emr_core::Begin { isolation: None, read_only: false, deferrable: false });

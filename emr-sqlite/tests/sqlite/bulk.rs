@@ -20,6 +20,8 @@ const fn column(name: &'static str, ty: SqlType, generated: Generated) -> Column
         unique: false,
         default: None,
         sql_type: None,
+        stamp: None,
+        fit: Ok,
     }
 }
 
@@ -66,6 +68,7 @@ fn rows(count: usize, source: Source) -> BulkInsert {
         rows: 0..count,
         source: Arc::new(source),
         returning: true,
+        conflict: None,
     }
 }
 

@@ -20,6 +20,22 @@ const GAPS: &[Gap] = &[
     // PostgreSQL's two locks that let foreign keys pass.
     gap("postgres", " FOR NO KEY UPDATE", " FOR UPDATE"),
     gap("postgres", " FOR KEY SHARE", " FOR SHARE"),
+    // Known to the parser for PostgreSQL alone.
+    gap("sqlite", " AS MATERIALIZED (", " AS ("),
+    // Known to the parser for PostgreSQL and Oracle.
+    gap("sqlite", " AS t0 (", " ("),
+    // Partial indexes as targets of conflicts.
+    gap("sqlite", " WHERE \"rank\" = 3 AND \"title\" <> 'it''s' DO", " DO"),
+    gap("postgres", " WHERE \"rank\" = 3 AND \"title\" <> 'it''s' DO", " DO"),
+    // T-SQL wants the hint of MERGE before the alias, that of SELECT stands behind it.
+    gap("mssql", " WITH (HOLDLOCK) AS t0", " AS t0 WITH (HOLDLOCK)"),
+    // DELETE has an OUTPUT as INSERT and UPDATE have it.
+    gap(
+        "mssql",
+        "DELETE t0 OUTPUT DELETED.[id], DELETED.[title], DELETED.[rank], DELETED.[done] \
+         INTO @out ([id], [title], [rank], [done]) FROM",
+        "DELETE t0 FROM",
+    ),
     // Both engines have these words; MySQL calls them the old ones, MariaDB has no others.
     gap("mariadb", " LOCK IN SHARE MODE", " FOR SHARE"),
     // T-SQL takes expressions there, the parser only literals.

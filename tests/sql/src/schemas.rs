@@ -17,6 +17,8 @@ const fn column(name: &'static str, ty: SqlType) -> ColumnDef {
         unique: false,
         default: None,
         sql_type: None,
+        stamp: None,
+        fit: Ok,
     }
 }
 
@@ -52,6 +54,8 @@ macro_rules! syncable {
         impl $name {
             $(pub const $constant: Column<$name, $field> = Column::new($index);)*
         }
+
+        emr_core::from_row_of_schema!($name);
 
         impl Syncable for $name {
             type Key = $key;

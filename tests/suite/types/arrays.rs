@@ -9,9 +9,13 @@ use rust_decimal::Decimal;
 
 use super::schemas::{Level, Mood, assert_all_exact, assert_exact};
 use super::values::{all_bytes, clocks, dates, decimals, documents, doubles, moments, singles, texts, uuids};
-use crate::harness::{Backend, Db};
+use crate::harness::{Backend, Db, assert_unsupported, not_here};
 
-db_cases![arrays_come_back_exactly_or_are_refused, an_array_holds_no_null_unless_it_is_read_raw];
+db_cases![
+    arrays_come_back_exactly,
+    arrays_are_refused_where_there_are_none,
+    an_array_holds_no_null_unless_it_is_read_raw,
+];
 
 macro_rules! of_arrays {
     ($($field:ident $column:ident: $ty:ty = $values:expr,)*) => {
@@ -67,14 +71,11 @@ of_arrays! {
     levels LEVELS: Level = vec![Level::Lowest, Level::Middle, Level::Highest],
 }
 
-async fn arrays_come_back_exactly_or_are_refused(db: &Db) {
-    match db.backend {
-        Backend::Sqlite => arrays_are_refused(db).await,
-        Backend::Postgres => arrays_come_back_exactly(db).await,
-    }
-}
-
 async fn arrays_come_back_exactly(db: &Db) {
+    if db.backend == Backend::Sqlite {
+        not_here("there are no arrays");
+        return;
+    }
     db.repo.create_table::<Arrays>().await.unwrap();
     let unnamed = emr::open(db.options().prepare(PrepareMode::Unnamed)).await.unwrap();
     for repo in [&db.repo, &unnamed] {
@@ -104,7 +105,14 @@ async fn arrays_come_back_exactly(db: &Db) {
     }
 }
 
-/// SQLite has none: neither is a table made nor a value sent.
+async fn arrays_are_refused_where_there_are_none(db: &Db) {
+    match db.backend {
+        Backend::Sqlite => arrays_are_refused(db).await,
+        Backend::Postgres => not_here("there are arrays"),
+    }
+}
+
+/// Neither is a table made nor a value sent.
 async fn arrays_are_refused(db: &Db) {
     #[derive(Syncable, Debug, Clone)]
     #[emr(table = "lists")]
@@ -115,7 +123,7 @@ async fn arrays_are_refused(db: &Db) {
     let hook = QueryLog::new(|event| assert!(event.error.is_some() || !event.sql.starts_with("INSERT"), "{event:?}"));
     let repo = emr::open(db.options().log(hook)).await.unwrap();
     let error = repo.create_table::<List>().await.unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Unsupported { .. }), "{error:?}");
+    assert_unsupported(&error);
 
     repo.script("create table lists (id integer primary key, items blob)").await.unwrap();
     let row = List { id: 1, items: vec![1] };
@@ -135,8 +143,7 @@ async fn arrays_are_refused(db: &Db) {
 
 async fn an_array_holds_no_null_unless_it_is_read_raw(db: &Db) {
     if db.backend == Backend::Sqlite {
-        let error = db.repo.query("select array[1, null]", &[]).await.unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Database { .. }), "{error:?}");
+        not_here("there are no arrays");
         return;
     }
     db.repo.create_table::<Arrays>().await.unwrap();

@@ -13,9 +13,9 @@ use super::values::{any_row, extremes, plain};
 use crate::harness::{Backend, Db};
 
 db_cases![
-    extremes_come_back_exactly_from_single_calls,
+    r23_t1_t17_extremes_come_back_exactly_from_single_calls,
     random_values_come_back_exactly_from_single_calls,
-    a_few_rows_at_once_come_back_exactly,
+    r66_a_few_rows_at_once_come_back_exactly,
     thousands_of_rows_at_once_come_back_exactly,
     thousands_of_stored_rows_come_back_exactly,
     nothing_comes_back_as_nothing,
@@ -59,7 +59,7 @@ async fn repos(db: &Db) -> Vec<RepoHandle> {
     repos
 }
 
-async fn extremes_come_back_exactly_from_single_calls(db: &Db) {
+async fn r23_t1_t17_extremes_come_back_exactly_from_single_calls(db: &Db) {
     db.repo.create_table::<Every>().await.unwrap();
     for repo in repos(db).await {
         for row in extremes(db.backend) {
@@ -87,7 +87,7 @@ async fn stored(repo: &impl Repo) -> Vec<Every> {
     repo.all(Every::query().order_by(Every::ID.asc())).await.unwrap()
 }
 
-async fn a_few_rows_at_once_come_back_exactly(db: &Db) {
+async fn r66_a_few_rows_at_once_come_back_exactly(db: &Db) {
     db.repo.create_table::<Every>().await.unwrap();
     let rows = extremes(db.backend);
     for repo in repos(db).await {

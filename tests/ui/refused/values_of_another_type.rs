@@ -13,7 +13,7 @@ async fn wrong(repo: RepoHandle) {
     let _ = Post::query().filter(Post::ID);
     let _ = Post::query().filter(Post::ID.eq(1).or(Post::TITLE.expr()));
     let _ = repo.get::<Post>("x").await;
-    let _ = repo.fetch_locked::<Post>(1, "FOR UPDATE").await;
+    let _ = repo.begin().await.unwrap().fetch::<Post>(1).lock("FOR UPDATE").await;
     let _ = repo.update(Post::query()).await;
 }
 

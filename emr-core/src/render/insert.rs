@@ -1,0 +1,348 @@
+//! INSERT of values, of a query, and with what is done where a key is taken.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use crate::capabilities::Returning;
+use crate::conflict::{Conflict, ConflictTarget};
+use crate::dialect::{OutcomeStyle, UpsertStyle};
+use crate::draft::Computed;
+use crate::error::Error;
+use crate::expr::{Node, SourceRef};
+use crate::query::{Relation, SelectBody};
+use crate::schema::{Generated, Schema};
+use crate::sql::{Effect, SqlBuilder};
+use crate::value::Value;
+
+use super::condition::{conditions, typed_value, value};
+use super::merge::merge;
+use super::read::whole;
+use super::scope::{Scope, TableName, Written};
+use super::write::{check_turns, declare_output, identity_insert, output_into, select_output, sets_identity};
+use super::{ALIAS, all_columns, separated, table_of};
+
+/// What is inserted where, and what comes back.
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs)] // the parts of the statement
+pub struct Insert<'a> {
+    pub schema: &'static Schema,
+    pub prefix: Option<&'a str>,
+    /// Positions in [`Schema::columns`] of the columns that are set.
+    pub columns: &'a [usize],
+    pub conflict: Option<&'a Conflict>,
+    pub returned: Returned,
+}
+
+/// What comes back of each written row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Returned {
+    /// Nothing.
+    Nothing,
+    /// Whether it is new, as a truth value. Only of an insert with a conflict.
+    Outcome,
+    /// All its columns; of an insert with a conflict, then whether it is new.
+    Row,
+}
+
+/// One cell of a VALUES list.
+#[derive(Debug)]
+pub enum Cell<'q> {
+    /// A value.
+    Value(Value<'q>),
+    /// What the database computes.
+    Computed(Computed<'q>),
+}
+
+/// Inserts rows that all set the same columns, by one VALUES list. `cell(row, column)` gives the cells.
+pub fn insert_values<'q>(
+    out: &mut SqlBuilder<'q>,
+    insert: Insert<'q>,
+    rows: Range<usize>,
+    cell: &dyn Fn(usize, usize) -> Cell<'q>,
+) {
+    let Insert { schema, columns, .. } = insert;
+    if rows.is_empty() {
+        return out.fail(Error::invalid(format!("an insert of no rows into {}", schema.table)));
+    }
+    if columns.is_empty() && (rows.len() > 1 || insert.conflict.is_some()) {
+        // Only MySQL has a VALUES list of empty rows, and only it can tell that their keys are taken.
+        return out.fail(Error::invalid(format!(
+            "rows for {} that set no column: insert rows of nothing but defaults one by one",
+            schema.table
+        )));
+    }
+    let fresh = match (insert.conflict, out.dialect().upsert_style()) {
+        (Some(Conflict { assignments: Some(_), .. }), UpsertStyle::OnConflict(OutcomeStyle::Marked { fresh, .. })) => {
+            Some(fresh)
+        }
+        _ => None,
+    };
+    let values = |out: &mut SqlBuilder<'q>| {
+        out.push("VALUES ");
+        separated(out, ", ", rows.clone(), |out, row| {
+            out.push("(");
+            separated(out, ", ", columns.iter().enumerate(), |out, (n, &column)| match fresh.filter(|_| n == 0) {
+                Some(fresh) => {
+                    out.push("CASE WHEN ").push(fresh).push(" THEN ");
+                    one_cell(out, schema, column, cell(row, column));
+                    out.push(" END");
+                }
+                None => one_cell(out, schema, column, cell(row, column)),
+            });
+            out.push(")");
+        });
+    };
+    if is_merge(out, insert) {
+        return merge(out, insert, values);
+    }
+    insert_into(out, insert, |out| {
+        if columns.is_empty() {
+            let default_row = out.dialect().default_row();
+            out.push(default_row);
+        } else {
+            out.push(" ");
+            values(out);
+        }
+    });
+}
+
+/// Inserts the rows of a query.
+pub fn insert_select<'q>(
+    out: &mut SqlBuilder<'q>,
+    insert: Insert<'q>,
+    query: &'q SelectBody,
+    default_prefix: Option<&'q str>,
+) {
+    out.default_prefix(default_prefix);
+    let select = |out: &mut SqlBuilder<'q>| whole(out, query, Scope::top(query), true);
+    if is_merge(out, insert) {
+        return merge(out, insert, select);
+    }
+    insert_into(out, insert, |out| {
+        if insert.conflict.is_some() {
+            // SQLite would take ON for that of a join if no WHERE came before it.
+            out.push(" SELECT * FROM (");
+            select(out);
+            let always = out.dialect().condition(true);
+            out.push(") AS s0 WHERE ").push(always);
+        } else {
+            out.push(" ");
+            select(out);
+        }
+    });
+}
+
+fn is_merge(out: &SqlBuilder<'_>, insert: Insert<'_>) -> bool {
+    insert.conflict.is_some() && out.dialect().upsert_style() == UpsertStyle::Merge
+}
+
+fn one_cell<'q>(out: &mut SqlBuilder<'q>, schema: &'static Schema, column: usize, cell: Cell<'q>) {
+    static NOWHERE: LazyLock<SelectBody> = LazyLock::new(|| SelectBody::of(Relation::Table("a new row".into())));
+    match cell {
+        Cell::Value(value) => {
+            out.bind(value, Some((schema, column)));
+        }
+        Cell::Computed(Computed::Shared(id, value)) => {
+            out.bind_shared(id, value, Some((schema, column)));
+        }
+        Cell::Computed(Computed::Expr(node)) => typed_value(out, node, Scope::top(&NOWHERE)),
+    }
+}
+
+fn insert_into<'q>(out: &mut SqlBuilder<'q>, insert: Insert<'q>, rows: impl FnOnce(&mut SqlBuilder<'q>)) {
+    let Insert { schema, prefix, columns, conflict, returned } = insert;
+    let comes_back = returned != Returned::Nothing;
+    let how = if comes_back { out.capabilities().insert_returning } else { Returning::No };
+    if comes_back && how == Returning::No {
+        out.unsupported("returning the inserted rows");
+    }
+    out.effect(Effect::Write { returning: how == Returning::Clause });
+    let identity = sets_identity(out, schema, columns);
+    if how == Returning::OutputInto {
+        declare_output(out, schema);
+    }
+    if identity {
+        identity_insert(out, schema, prefix, true);
+    }
+    out.push("INSERT INTO ");
+    table_of(out, schema.table, prefix, schema.prefix);
+    if conflict.is_some() && matches!(out.dialect().upsert_style(), UpsertStyle::OnConflict(_)) {
+        out.push(" AS ").push(ALIAS);
+    }
+    if !columns.is_empty() {
+        out.push(" (");
+        names(out, schema, columns);
+        out.push(")");
+    }
+    if how == Returning::OutputInto {
+        output_into(out, schema, "INSERTED");
+    }
+    rows(out);
+    on_conflict(out, insert);
+    if how == Returning::Clause {
+        returning(out, insert);
+    }
+    if identity {
+        out.push("; ");
+        identity_insert(out, schema, prefix, false);
+    }
+    if how == Returning::OutputInto {
+        select_output(out, schema);
+    }
+}
+
+/// Writes what is done where a key is taken: for adapters that write the rest of the INSERT themselves. The table must
+/// have the alias `t0`.
+pub fn on_conflict<'q>(out: &mut SqlBuilder<'q>, insert: Insert<'q>) {
+    let Some(conflict) = insert.conflict else { return };
+    check(out, insert.schema, conflict);
+    match out.dialect().upsert_style() {
+        UpsertStyle::OnConflict(outcome) => {
+            out.push(" ON CONFLICT");
+            let proposed = Written { name: TableName::Alias, proposed: Some(("excluded.", "")) };
+            let scope = Scope::top(&conflict.stored).writing(proposed);
+            target(out, insert.schema, conflict);
+            if conflict.assignments.is_none() {
+                out.push(" DO NOTHING");
+                return;
+            }
+            out.push(" DO UPDATE SET ");
+            assignments(out, insert.schema, conflict, scope);
+            conditions(out, " WHERE ", &conflict.filter, scope);
+            if let OutcomeStyle::Marked { mark, .. } = outcome {
+                out.push(if conflict.filter.is_empty() { " WHERE " } else { " AND " }).push(mark);
+            }
+        }
+        UpsertStyle::DuplicateKey => duplicate_key(out, insert, conflict),
+        UpsertStyle::Merge => out.unsupported("ON CONFLICT"),
+    }
+}
+
+/// Writes ` RETURNING …`.
+pub fn returning(out: &mut SqlBuilder<'_>, insert: Insert<'_>) {
+    if insert.returned == Returned::Nothing {
+        return;
+    }
+    out.push(" RETURNING ");
+    if insert.returned == Returned::Row {
+        all_columns(out, insert.schema, None);
+    }
+    let Some(conflict) = insert.conflict else { return };
+    if insert.returned == Returned::Row {
+        out.push(", ");
+    }
+    match (out.dialect().upsert_style(), &conflict.assignments) {
+        (_, None) => {
+            // What was not skipped was inserted.
+            out.push("1 = 1");
+        }
+        (UpsertStyle::OnConflict(OutcomeStyle::Expression(inserted) | OutcomeStyle::Marked { inserted, .. }), _) => {
+            out.push(inserted);
+        }
+        _ => out.unsupported("telling inserted from updated rows"),
+    }
+}
+
+fn target<'q>(out: &mut SqlBuilder<'q>, schema: &'static Schema, conflict: &'q Conflict) {
+    match &conflict.target {
+        ConflictTarget::Columns(columns) => {
+            out.push(" (");
+            names(out, schema, columns);
+            out.push(")");
+            // The server looks for an index with this condition before any parameter has a value.
+            let bare = Scope::top(&conflict.stored).writing(Written { name: TableName::Bare, proposed: None });
+            out.inline_values(true);
+            conditions(out, " WHERE ", &conflict.target_filter, bare);
+            out.inline_values(false);
+        }
+        ConflictTarget::Constraint(_) if !out.capabilities().conflict_constraints => {
+            out.unsupported("naming the constraint of a conflict");
+        }
+        ConflictTarget::Constraint(name) => {
+            out.push(" ON CONSTRAINT ").ident(name);
+        }
+        ConflictTarget::Any if conflict.assignments.is_some() => {
+            out.unsupported("changing the row of a conflict without a target");
+        }
+        ConflictTarget::Any => {}
+    }
+}
+
+/// Writes `column = value, …`.
+pub(super) fn assignments<'q>(
+    out: &mut SqlBuilder<'q>,
+    schema: &'static Schema,
+    conflict: &'q Conflict,
+    scope: Scope<'_, 'q>,
+) {
+    let all = conflict.assignments.as_deref().unwrap_or_default();
+    separated(out, ", ", all, |out, assignment| {
+        out.ident(schema.columns[assignment.column].name).push(" = ");
+        value(out, &assignment.value, scope);
+    });
+}
+
+/// What no engine could make sense of.
+pub(super) fn check(out: &mut SqlBuilder<'_>, schema: &'static Schema, conflict: &Conflict) {
+    if let Some(assignments) = &conflict.assignments {
+        if assignments.is_empty() {
+            out.fail(Error::invalid("an OnConflict that changes nothing: say what it sets, or use nothing()"));
+        }
+        if let Some(assignment) = assignments.iter().find(|assignment| schema.columns[assignment.column].read_only) {
+            let column = schema.columns[assignment.column].name;
+            out.fail(Error::invalid(format!("{}.{column} is read-only: do not set it", schema.table)));
+        }
+    } else if !conflict.filter.is_empty() {
+        out.fail(Error::invalid("the filter of an OnConflict that does nothing decides nothing: leave it out"));
+    }
+    if !conflict.target_filter.is_empty() && !matches!(conflict.target, ConflictTarget::Columns(_)) {
+        out.fail(Error::invalid("target_where is the condition of the target's index: name its columns by target()"));
+    }
+}
+
+/// MySQL: any unique key fires, and nothing is done by setting a column to what it is.
+fn duplicate_key<'q>(out: &mut SqlBuilder<'q>, insert: Insert<'q>, conflict: &'q Conflict) {
+    let schema = insert.schema;
+    if matches!(conflict.target, ConflictTarget::Constraint(_)) {
+        out.unsupported("naming the constraint of a conflict");
+    }
+    if !conflict.target_filter.is_empty() {
+        out.unsupported("partial unique indexes");
+    }
+    if !conflict.filter.is_empty() {
+        out.unsupported("filters of conflicts");
+    }
+    out.push(" ON DUPLICATE KEY UPDATE ");
+    match &conflict.assignments {
+        None => {
+            let column = schema.primary_key.first().copied().unwrap_or(0);
+            let name = schema.columns[column].name;
+            out.ident(name).push(" = ").ident(schema.table).push(".").ident(name);
+        }
+        Some(all) => {
+            check_turns(out, schema, all);
+            // VALUES() is what both engines know; MySQL calls it the old way since 8.0.20.
+            let written = Written { name: TableName::Table, proposed: Some(("VALUES(", ")")) };
+            assignments(out, schema, conflict, Scope::top(&conflict.stored).writing(written));
+        }
+    }
+}
+
+pub(super) fn names(out: &mut SqlBuilder<'_>, schema: &'static Schema, columns: &[usize]) {
+    separated(out, ", ", columns, |out, &column| {
+        out.ident(schema.columns[column].name);
+    });
+}
+
+/// Whether the expression is a column of the row that was not inserted.
+pub(super) fn is_excluded(node: &Node) -> Option<usize> {
+    match node {
+        Node::Column { source: SourceRef::Excluded, column, .. } => Some(*column),
+        _ => None,
+    }
+}
+
+/// Whether the database counts this column.
+pub(super) fn is_counted(schema: &Schema, column: usize) -> bool {
+    matches!(schema.columns[column].generated, Generated::Identity)
+}

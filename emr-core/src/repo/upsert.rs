@@ -1,0 +1,283 @@
+//! Inserts that say what is done where a key is taken, inserts of what the database computes, and of the rows of a query.
+
+use std::sync::Arc;
+
+use super::write::{groups, prefix_of, write};
+use crate::capabilities::Capabilities;
+use crate::changeset::NewRow;
+use crate::conflict::{Conflict, OnConflict, UpsertCounts, Upserted, refuse_repeated};
+use crate::connection::Done;
+use crate::dialect::{OutcomeStyle, UpsertStyle};
+use crate::error::{Error, Result};
+use crate::exec::{Executor, Job, run};
+use crate::from_row::FromRow;
+use crate::insert::BulkInsert;
+use crate::query::SelectBody;
+use crate::render::{self, Cell, Insert, Returned};
+use crate::row::{Discard, Row, RowSink};
+use crate::schema::Syncable;
+use crate::sinks::{AtMostOne, Structs};
+use crate::sql::SqlBuilder;
+use crate::transaction::TransactionOptions;
+
+/// The most rows of one statement that cannot go by the engine's own road.
+const ROWS: usize = 500;
+
+fn cell<T: Syncable, R: NewRow<T>>(row: &R, column: usize) -> Cell<'_> {
+    match row.computed(column) {
+        Some(computed) => Cell::Computed(computed),
+        None => Cell::Value(row.cell(column)),
+    }
+}
+
+/// Inserts one row by a statement of its own and gives back what RETURNING does.
+async fn insert_row<T: Syncable, R: NewRow<T>, O: FromRow>(
+    executor: &impl Executor,
+    row: &R,
+    conflict: Option<&Conflict>,
+) -> Result<Option<O>> {
+    let columns = row.columns()?;
+    let options = executor.call_options();
+    let dialect = executor.inner().0.dialect();
+    let prefix = row.row_prefix().or(options.prefix_of(T::schema()));
+    let insert = Insert { schema: T::schema(), prefix, columns: &columns, conflict, returned: Returned::Row };
+    let verb = if conflict.is_some() { "upsert" } else { "insert" };
+    let (sink, _) = run(
+        executor,
+        write::<T>(verb),
+        |capabilities| {
+            let cell = |_: usize, column: usize| cell::<T, R>(row, column);
+            SqlBuilder::build(dialect, capabilities, |out| render::insert_values(out, insert, 0..1, &cell))
+                .map(|(sql, params)| Job::Statement(sql, params))
+        },
+        || AtMostOne::<O>::of(T::schema().table),
+    )
+    .await?;
+    Ok(sink.row)
+}
+
+/// Inserts a row with computed cells.
+pub(super) async fn insert_computed<T: Syncable, R: NewRow<T>>(executor: &impl Executor, row: &R) -> Result<T> {
+    let stored = insert_row::<T, R, T>(executor, row, None).await?;
+    stored.ok_or_else(|| Error::not_found(T::schema().table))
+}
+
+pub(super) async fn upsert<T: Syncable, R: NewRow<T>>(
+    executor: &impl Executor,
+    mut row: R,
+    on_conflict: OnConflict<T>,
+) -> Result<Upserted<T>> {
+    row.check()?;
+    if row.is_to_prepare() {
+        return Err(Error::invalid("prepare_changes is for insert, update and delete: an upsert may do neither"));
+    }
+    row.prepare();
+    let written = insert_row::<T, R, (T, bool)>(executor, &row, Some(on_conflict.conflict()))
+        .await
+        .map_err(|error| row.refine(error))?;
+    Ok(written.map_or(Upserted::Skipped, Upserted::of))
+}
+
+/// Rows that are inserted together: they set the same columns.
+struct Many {
+    groups: Vec<BulkInsert>,
+    /// Whether some cells are made by the database.
+    computed: bool,
+}
+
+impl Many {
+    fn of<T: Syncable, R: NewRow<T>>(
+        executor: &impl Executor,
+        rows: Vec<R>,
+        conflict: Option<&Arc<Conflict>>,
+        returning: bool,
+    ) -> Result<Self> {
+        let mut groups = groups::<T, R>(rows, prefix_of::<T>(executor).as_ref(), returning)?;
+        if let Some(conflict) = conflict {
+            refuse_repeated(&groups, conflict)?;
+            for group in &mut groups {
+                group.conflict = Some(Arc::clone(conflict));
+            }
+        }
+        Ok(Many { groups, computed: R::COMPUTED })
+    }
+
+    /// How the groups are split into statements.
+    fn parts(&self, executor: &impl Executor) -> Vec<BulkInsert> {
+        if !self.computed {
+            return self.groups.clone();
+        }
+        let repo = executor.inner().0;
+        // A mark tells of one row.
+        let marked = |group: &BulkInsert| {
+            group.conflict.is_some()
+                && matches!(repo.dialect().upsert_style(), UpsertStyle::OnConflict(OutcomeStyle::Marked { .. }))
+        };
+        let can = repo.capabilities();
+        let mut parts = Vec::new();
+        for group in &self.groups {
+            let fitting = can.max_parameters / 2 / group.columns.len().max(1);
+            // Rows of nothing but defaults have no list.
+            let single = marked(group) || group.columns.is_empty();
+            let size = if single { 1 } else { ROWS.min(can.max_values_rows).min(fitting).max(1) };
+            let mut start = 0;
+            while start < group.len() {
+                let end = (start + size).min(group.len());
+                parts.push(group.slice(start..end));
+                start = end;
+            }
+        }
+        parts
+    }
+}
+
+/// Runs one part of many rows.
+async fn run_part<T: Syncable, S: RowSink>(
+    executor: &impl Executor,
+    verb: &'static str,
+    part: &BulkInsert,
+    computed: bool,
+    sink: impl Fn() -> S + Send + Sync,
+) -> Result<(S, Done)> {
+    let dialect = executor.inner().0.dialect();
+    let make = |capabilities: &'static Capabilities| {
+        if !computed {
+            return Ok(Job::InsertMany(part.clone()));
+        }
+        let cell = |row, column| match part.computed(row, column) {
+            Some(computed) => Cell::Computed(computed),
+            None => Cell::Value(part.cell(row, column)),
+        };
+        SqlBuilder::build(dialect, capabilities, |out| {
+            render::insert_values(out, part.insert(), 0..part.len(), &cell);
+        })
+        .map(|(sql, params)| Job::Statement(sql, params))
+    };
+    run(executor, write::<T>(verb), make, sink).await
+}
+
+/// Runs all parts, all or none. Gives what came back, and how many rows were written.
+async fn run_all<T: Syncable, O: FromRow>(
+    executor: &impl Executor,
+    verb: &'static str,
+    many: &Many,
+) -> Result<(Vec<O>, u64)> {
+    let parts = many.parts(executor);
+    let sink = |len: usize| move || Structs::<O>::with_capacity(len);
+    match &parts[..] {
+        [] => Ok((Vec::new(), 0)),
+        [part] => {
+            let (sink, done) = run_part::<T, _>(executor, verb, part, many.computed, sink(part.len())).await?;
+            Ok((sink.rows, done.rows))
+        }
+        parts => {
+            let tx = executor.start(TransactionOptions::new()).await?;
+            let (mut rows, mut count) = (Vec::new(), 0);
+            for part in parts {
+                let (mut sink, done) = run_part::<T, _>(&tx, verb, part, many.computed, sink(part.len())).await?;
+                rows.append(&mut sink.rows);
+                count += done.rows;
+            }
+            tx.commit().await?;
+            Ok((rows, count))
+        }
+    }
+}
+
+/// A row that nobody asked for: with the BEGIN that travels along, a write without RETURNING gives one on PostgreSQL.
+struct Unread;
+
+impl FromRow for Unread {
+    fn width() -> usize {
+        0
+    }
+
+    fn read(_: &dyn Row, _: usize) -> Result<Self> {
+        Ok(Unread)
+    }
+}
+
+/// Inserts rows with computed cells, and gives back what is asked for: nothing, or the rows.
+pub(super) async fn insert_all_computed<T: Syncable, R: NewRow<T>>(
+    executor: &impl Executor,
+    rows: Vec<R>,
+    returning: bool,
+) -> Result<(Vec<T>, u64)> {
+    let many = Many::of::<T, R>(executor, rows, None, returning)?;
+    if returning {
+        return run_all::<T, T>(executor, "insert_all", &many).await;
+    }
+    let (_, count) = run_all::<T, Unread>(executor, "insert_all", &many).await?;
+    Ok((Vec::new(), count))
+}
+
+pub(super) async fn upsert_all<T: Syncable, R: NewRow<T>>(
+    executor: &impl Executor,
+    rows: Vec<R>,
+    on_conflict: OnConflict<T>,
+) -> Result<UpsertCounts> {
+    let given = rows.len();
+    let many = Many::of::<T, R>(executor, rows, Some(&on_conflict.into_shared()), false)?;
+    let (written, _) = run_all::<T, bool>(executor, "upsert_all", &many).await?;
+    Ok(UpsertCounts::of(given, &written))
+}
+
+pub(super) async fn upsert_all_returning<T: Syncable, R: NewRow<T>>(
+    executor: &impl Executor,
+    rows: Vec<R>,
+    on_conflict: OnConflict<T>,
+) -> Result<Vec<Upserted<T>>> {
+    let many = Many::of::<T, R>(executor, rows, Some(&on_conflict.into_shared()), true)?;
+    let (written, _) = run_all::<T, (T, bool)>(executor, "upsert_all", &many).await?;
+    Ok(written.into_iter().map(Upserted::of).collect())
+}
+
+/// Inserts the rows of a query.
+pub(super) async fn insert_from<T: Syncable, S: RowSink>(
+    executor: &impl Executor,
+    columns: &[usize],
+    query: &SelectBody,
+    conflict: Option<&Conflict>,
+    returned: Returned,
+    sink: impl Fn() -> S + Send + Sync,
+) -> Result<(S, u64)> {
+    let options = executor.call_options();
+    let dialect = executor.inner().0.dialect();
+    for &column in columns {
+        crate::changeset::check_writable(T::schema(), column)?;
+    }
+    let insert = Insert { schema: T::schema(), prefix: options.prefix_of(T::schema()), columns, conflict, returned };
+    let (sink, done) = run(
+        executor,
+        write::<T>("insert_from"),
+        |capabilities| {
+            SqlBuilder::build(dialect, capabilities, |out| {
+                render::insert_select(out, insert, query, options.prefix.as_deref());
+            })
+            .map(|(sql, params)| Job::Statement(sql, params))
+        },
+        sink,
+    )
+    .await?;
+    Ok((sink, done.rows))
+}
+
+/// The same, giving back how many rows were written.
+pub(super) async fn insert_from_counted<T: Syncable>(
+    executor: &impl Executor,
+    columns: &[usize],
+    query: &SelectBody,
+    conflict: Option<&Conflict>,
+) -> Result<u64> {
+    Ok(insert_from::<T, _>(executor, columns, query, conflict, Returned::Nothing, || Discard).await?.1)
+}
+
+/// The same, giving back the new rows.
+pub(super) async fn insert_from_returning<T: Syncable>(
+    executor: &impl Executor,
+    columns: &[usize],
+    query: &SelectBody,
+) -> Result<Vec<T>> {
+    let sink = || Structs::<T>::with_capacity(0);
+    Ok(insert_from::<T, _>(executor, columns, query, None, Returned::Row, sink).await?.0.rows)
+}
