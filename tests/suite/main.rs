@@ -11,6 +11,7 @@ mod constraints;
 mod faults;
 mod fetches;
 mod functions;
+mod migrations;
 mod odd_schemas;
 mod plans;
 mod preloads;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         ("faults", faults::cases),
         ("fetches", fetches::cases),
         ("functions", functions::cases),
+        ("migrations", migrations::cases),
         ("odd_schemas", odd_schemas::cases),
         ("plans", plans::cases),
         ("preloads", preloads::cases),
