@@ -11,6 +11,7 @@ mod constraints;
 mod faults;
 mod fetches;
 mod functions;
+mod large_writes;
 mod migrations;
 mod odd_schemas;
 mod plans;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         ("faults", faults::cases),
         ("fetches", fetches::cases),
         ("functions", functions::cases),
+        ("large_writes", large_writes::cases),
         ("migrations", migrations::cases),
         ("odd_schemas", odd_schemas::cases),
         ("plans", plans::cases),
