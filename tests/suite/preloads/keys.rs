@@ -93,6 +93,9 @@ async fn p36_prefix_from_schema(db: &Db) {
             Backend::Postgres => assert!(is_missing(&error), "{error:?}"),
         }
     }
+    // Where the prefix is the right one, the row is there.
+    repo.preload(&mut shelf, Shelf::BOOKS).await.unwrap();
+    assert_eq!(shelf.books.get().unwrap().len(), 1);
     drop_place(db, "schema").await;
 }
 
