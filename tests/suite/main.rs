@@ -21,6 +21,7 @@ mod reloads;
 mod retries;
 mod schemas;
 mod streams;
+mod test_repos;
 mod transaction_rows;
 mod transactions;
 mod types;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         ("reloads", reloads::cases),
         ("retries", retries::cases),
         ("streams", streams::cases),
+        ("test_repos", test_repos::cases),
         ("transaction_rows", transaction_rows::cases),
         ("transactions", transactions::cases),
         ("types", types::cases),
