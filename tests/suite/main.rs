@@ -11,6 +11,8 @@ mod constraints;
 mod faults;
 mod fetches;
 mod functions;
+mod instruments;
+mod logs;
 mod plans;
 mod preloads;
 mod promises;
@@ -24,6 +26,7 @@ mod streams;
 mod test_repos;
 mod transaction_rows;
 mod transactions;
+mod trips;
 mod types;
 mod upserts;
 mod writes;
@@ -40,6 +43,8 @@ fn main() -> ExitCode {
         ("faults", faults::cases),
         ("fetches", fetches::cases),
         ("functions", functions::cases),
+        ("instruments", instruments::cases),
+        ("logs", logs::cases),
         ("plans", plans::cases),
         ("preloads", preloads::cases),
         ("promises", promises::cases),
@@ -52,6 +57,7 @@ fn main() -> ExitCode {
         ("test_repos", test_repos::cases),
         ("transaction_rows", transaction_rows::cases),
         ("transactions", transactions::cases),
+        ("trips", trips::cases),
         ("types", types::cases),
         ("upserts", upserts::cases),
         ("writes", writes::cases),
