@@ -273,6 +273,24 @@ impl RepoOptions {
 
     /// Something that stands between the repo and its connections, around what was given before. Like the log, layers
     /// do not count where the settings of two repos are compared.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use emr_core::{Connector, Layer, RepoOptions, Result};
+    ///
+    /// struct Glass;
+    ///
+    /// impl Layer for Glass {
+    ///     fn wrap(&self, connector: Arc<dyn Connector>) -> Result<Arc<dyn Connector>> {
+    ///         println!("connects to {}", connector.target());
+    ///         Ok(connector)
+    ///     }
+    /// }
+    ///
+    /// let options = RepoOptions::sqlite(":memory:").layer(Glass);
+    /// assert_eq!(options.layers.len(), 1);
+    /// ```
     pub fn layer(mut self, layer: impl Layer + 'static) -> Self {
         self.layers.push(Arc::new(layer));
         self

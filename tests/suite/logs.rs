@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use emr::QueryLog;
 use emr::prelude::*;
-use emr::test::{Operation, Outcome, Verb};
+use emr::test::{Instrument, Outcome, Verb};
 use futures_util::TryStreamExt;
 
 use crate::harness::{Backend, Db, not_here, sent};
@@ -41,7 +41,7 @@ async fn the_times_of_a_statement_are_parts_of_the_call(db: &Db) {
 
 async fn l3_l4_l5_each_repo_has_a_log_of_its_own(db: &Db) {
     db.repo.create_table::<Post>().await.unwrap();
-    let seen: Arc<Mutex<Vec<(&str, String, u64)>>> = Arc::default();
+    let seen = Arc::new(Mutex::new(Vec::new()));
     let log = |name: &'static str| {
         let seen = Arc::clone(&seen);
         QueryLog::new(move |event| seen.lock().unwrap().push((name, event.repo.to_owned(), event.rows)))
@@ -57,7 +57,8 @@ async fn l3_l4_l5_each_repo_has_a_log_of_its_own(db: &Db) {
 
 /// The parameters of the only statement since the last look.
 #[track_caller]
-fn only(operations: Vec<Operation>) -> Vec<String> {
+fn only(instrument: &Instrument) -> Vec<String> {
+    let operations = sent(instrument);
     let [one] = &operations[..] else { panic!("{operations:?}") };
     one.params.clone()
 }
@@ -67,15 +68,15 @@ async fn l6_parameters_are_told_as_they_are_sent_and_read_well(db: &Db) {
     repo.create_table::<Document>().await.unwrap();
     instrument.clear();
     let document = repo.insert(Document::build().set(Document::NAME, "täxt \"quoted\"")).await.unwrap();
-    assert_eq!(only(sent(&instrument)), [format!("UUID {}", document.id), "text \"täxt \\\"quoted\\\"\"".to_owned()]);
+    assert_eq!(only(&instrument), [format!("UUID {}", document.id), "text \"täxt \\\"quoted\\\"\"".to_owned()]);
     let found = repo.all(Document::query().filter(Document::ID.eq(document.id))).await.unwrap();
-    assert_eq!(only(sent(&instrument)), [format!("UUID {}", document.id)]);
+    assert_eq!(only(&instrument), [format!("UUID {}", document.id)]);
     assert_eq!(found, [document]);
     let sql = if db.backend == Backend::Sqlite { "select ?1, ?2, ?3" } else { "select $1::text, $2::bytea, $3::bool" };
     let long = "x".repeat(1_000);
     let row = repo.query(sql, &[&long.as_str(), &vec![1_u8, 2, 3], &None::<bool>]).await.unwrap();
     assert_eq!(row.get::<String>(0, 0).unwrap(), long);
-    let params = only(sent(&instrument));
+    let params = only(&instrument);
     assert!(params[0].starts_with("text \"xxx") && params[0].len() < 100, "long ones are cut: {params:?}");
     assert_eq!(params[1..], ["3 bytes", "NULL"]);
 }
@@ -90,16 +91,16 @@ async fn l22_parameters_of_queries_stand_in_the_order_of_their_marks(db: &Db) {
     instrument.clear();
     let busy = Post::query().filter(Post::VISITS.gt(1)).filter(Post::AUTHOR_ID.eq(7)).select(Post::ID);
     let query = Post::query()
-        .filter(Post::TITLE.not_eq("z"))
+        .filter(Post::TITLE.ne("z"))
         .filter(Post::ID.in_query(busy))
         .filter(Post::VISITS.lt(9))
         .order_by(Post::ID.asc());
     let found: Vec<_> = repo.all(query).await.unwrap().into_iter().map(|row| row.title).collect();
     assert_eq!(found, ["b", "c"]);
-    assert_eq!(only(sent(&instrument)), ["text \"z\"", "i64 1", "i64 7", "i64 9"]);
+    assert_eq!(only(&instrument), ["text \"z\"", "i64 1", "i64 7", "i64 9"]);
     let update = Post::query().filter(Post::VISITS.eq(2)).set(Post::TITLE, "new").inc(Post::VISITS, 40);
     assert_eq!(repo.update_all(update).await.unwrap(), 1);
-    assert_eq!(only(sent(&instrument)), ["text \"new\"", "i64 40", "i64 2"]);
+    assert_eq!(only(&instrument), ["text \"new\"", "i64 40", "i64 2"]);
     assert_eq!(titles(&repo).await, ["a", "new", "c"]);
 }
 
@@ -110,7 +111,7 @@ async fn l23_a_stream_tells_its_parameters(db: &Db) {
         post(&repo, title).await;
     }
     instrument.clear();
-    let query = Post::query().filter(Post::TITLE.not_eq("b")).filter(Post::VISITS.lt(5)).order_by(Post::ID.asc());
+    let query = Post::query().filter(Post::TITLE.ne("b")).filter(Post::VISITS.lt(5)).order_by(Post::ID.asc());
     let found: Vec<String> = repo.stream(query).map_ok(|post| post.title).try_collect().await.unwrap();
     assert_eq!(found, ["a", "c"]);
     let noted = instrument.take();
@@ -129,7 +130,7 @@ async fn l24_an_array_is_one_parameter(db: &Db) {
     let sql = "select count(*) from unnest($1::int8[]) as n where n > $2";
     let count = repo.query(sql, &[&vec![1_i64, 2, 3], &1_i64]).await.unwrap().scalar::<i64>().unwrap();
     assert_eq!(count, 2);
-    assert_eq!(only(sent(&instrument)), ["an array of 3 i64", "i64 1"]);
+    assert_eq!(only(&instrument), ["an array of 3 i64", "i64 1"]);
     // What the server makes of it.
     let row = repo.query("select $1::int8[], $2::int8", &[&vec![7_i64, 8], &9_i64]).await.unwrap();
     assert_eq!((row.get::<Vec<i64>>(0, 0).unwrap(), row.get::<i64>(0, 1).unwrap()), (vec![7, 8], 9));

@@ -83,10 +83,10 @@ impl Outer {
         let mut connection = pool::connect(&*self.connector, Role::Write).await?;
         self.options.check(connection.capabilities())?;
         let begin = [Control::Begin(self.options.begin.clone())];
-        let begun = connection.control(&begin);
+        let beginning = connection.control(&begin);
         match self.limit.duration() {
-            None => begun.await?,
-            Some(limit) => timeout(limit, begun).await.map_err(|_| begin_waited(limit))??,
+            None => beginning.await?,
+            Some(limit) => timeout(limit, beginning).await.map_err(|_| begin_waited(limit))??,
         }
         let capabilities = Arc::clone(connection.capabilities());
         real.connection = Some(connection);
@@ -153,8 +153,8 @@ impl Outer {
 
 fn lost() -> Error {
     Error::connection_lost(
-        "a statement on the test repo timed out or was dropped, or its connection broke: what the test did is rolled \
-         back, so start another test repo",
+        "a statement on the test repo timed out or was dropped, or ended its transaction, or its connection broke: what \
+         the test did is rolled back, so start another test repo",
     )
 }
 

@@ -182,9 +182,9 @@ async fn a_transaction_that_only_reads_refuses_writes(db: &Db) {
             assert!(tx.query("insert into posts (title) values ('x')", &[]).await.is_err());
         }
         if commits {
-            tx.commit().await.unwrap()
+            tx.commit().await.unwrap();
         } else {
-            tx.rollback().await.unwrap()
+            tx.rollback().await.unwrap();
         }
         // What comes after it may write.
         let tx = test.begin().await.unwrap();

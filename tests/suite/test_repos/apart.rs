@@ -16,6 +16,7 @@ db_cases![
     sb14_an_idle_test_repo_ends_by_itself,
     sb20_sb21_a_test_repo_lives_as_long_as_its_owner,
     a_dropped_test_repo_frees_its_locks,
+    a_test_repo_may_outlive_its_runtime,
     two_test_repos_do_not_see_each_other,
     test_repos_in_memory_are_each_their_own_database,
     advisory_locks_are_the_test_repos_own,
@@ -124,6 +125,28 @@ async fn a_dropped_test_repo_frees_its_locks(db: &Db) {
     soon(db, "update posts set body = 'free'").await;
     let row = db.repo.fetch::<Post>(row.id).await.unwrap();
     assert_eq!((row.title.as_str(), row.body.as_deref()), ("kept", Some("free")));
+}
+
+async fn a_test_repo_may_outlive_its_runtime(db: &Db) {
+    db.repo.create_table::<Post>().await.unwrap();
+    let options = db.options();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (test, tx) = runtime.block_on(async {
+            let test = TestRepo::start(options).await.unwrap();
+            post(&test, "one").await;
+            let tx = test.begin().await.unwrap();
+            post(&tx, "two").await;
+            (test, tx)
+        });
+        drop(runtime);
+        drop(test);
+        drop(tx);
+    })
+    .join()
+    .unwrap();
+    soon(db, "update posts set body = 'x'").await;
+    assert_eq!(titles(&db.repo).await, [] as [&str; 0]);
 }
 
 async fn two_test_repos_do_not_see_each_other(db: &Db) {

@@ -7,7 +7,7 @@ use emr::test::{TestOptions, TestRepo};
 use emr::{IsolationLevel, TransactionFault};
 
 use super::test_repo;
-use crate::harness::{Backend, Db, assert_unsupported};
+use crate::harness::{Backend, Db, assert_unsupported, not_here};
 use crate::schemas::{Post, post, titles};
 
 db_cases![
@@ -16,6 +16,7 @@ db_cases![
     a_transaction_of_another_task_is_waited_for,
     a_call_beside_ones_own_transaction_says_so,
     a_transaction_that_is_cancelled_ends_the_test,
+    a_transaction_that_the_engine_ended_ends_the_test,
 ];
 
 /// A statement that runs for ten seconds.
@@ -135,5 +136,19 @@ async fn a_transaction_that_is_cancelled_ends_the_test(db: &Db) {
     assert!(task.await.unwrap_err().is_cancelled());
     assert_lost(&test.all(Post::query()).await.unwrap_err());
     drop(test);
+    assert_eq!(titles(&db.repo).await, [] as [&str; 0]);
+}
+
+async fn a_transaction_that_the_engine_ended_ends_the_test(db: &Db) {
+    if db.backend != Backend::Sqlite {
+        not_here("no statement ends a transaction by itself");
+        return;
+    }
+    let test = test_repo(db).await;
+    let row = post(&test, "one").await;
+    let sql = "insert or rollback into posts (id, title) values (?1, 'two')";
+    assert!(test.query(sql, &[&row.id]).await.unwrap_err().is_unique_violation());
+    // Nothing runs on its own after it.
+    assert_lost(&test.insert(Post::build().set(Post::TITLE, "three")).await.unwrap_err());
     assert_eq!(titles(&db.repo).await, [] as [&str; 0]);
 }
