@@ -13,6 +13,8 @@ mod fetches;
 mod functions;
 mod instruments;
 mod logs;
+mod migrations;
+mod odd_schemas;
 mod plans;
 mod preloads;
 mod promises;
@@ -45,6 +47,8 @@ fn main() -> ExitCode {
         ("functions", functions::cases),
         ("instruments", instruments::cases),
         ("logs", logs::cases),
+        ("migrations", migrations::cases),
+        ("odd_schemas", odd_schemas::cases),
         ("plans", plans::cases),
         ("preloads", preloads::cases),
         ("promises", promises::cases),

@@ -135,6 +135,12 @@ impl Joinable {
         self
     }
 
+    /// Joins this table instead of the schema's: one with the same columns.
+    pub fn from_table(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.source.table = Some(name.into());
+        self
+    }
+
     /// Writes this behind the table, as the engine spells it: an index hint, TABLESAMPLE, a table hint.
     pub fn hint(mut self, sql: &'static str) -> Self {
         self.source.hints.push(sql);

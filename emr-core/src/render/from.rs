@@ -9,7 +9,7 @@ use super::condition::{conditions, fragment};
 use super::lock::lock_hint;
 use super::read::whole;
 use super::scope::Scope;
-use super::{bound, separated, table_of};
+use super::{bound, separated, table_of, table_of_source};
 
 /// Writes ` FROM …` with all joins.
 pub(super) fn from<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, scope: Scope<'_, 'q>) {
@@ -63,7 +63,7 @@ pub(super) fn joins<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, scope: 
 pub(super) fn source<'q>(out: &mut SqlBuilder<'q>, source: &'q Source, n: usize, lateral: bool, scope: Scope<'_, 'q>) {
     let mut column_names: &[_] = &[];
     match &source.relation {
-        Relation::Schema(schema) => table_of(out, schema.table, source.prefix.as_deref(), schema.prefix),
+        Relation::Schema(schema) => table_of_source(out, source, schema),
         Relation::Table(name) => table_of(out, name, source.prefix.as_deref(), None),
         Relation::Cte { name, .. } => {
             out.ident(name);
