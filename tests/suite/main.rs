@@ -12,6 +12,7 @@ mod faults;
 mod fetches;
 mod functions;
 mod instruments;
+mod large_writes;
 mod logs;
 mod migrations;
 mod odd_schemas;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         ("functions", functions::cases),
         ("instruments", instruments::cases),
         ("logs", logs::cases),
+        ("large_writes", large_writes::cases),
         ("migrations", migrations::cases),
         ("odd_schemas", odd_schemas::cases),
         ("plans", plans::cases),

@@ -410,6 +410,34 @@ impl Values {
         self
     }
 
+    /// One more column, with the name and the type of this one.
+    #[must_use]
+    pub fn column_of<S: Syncable, F: Field>(mut self, column: Column<S, F>) -> Self {
+        let def = column.def();
+        self.columns.push((def.name.into(), def.ty));
+        self
+    }
+
+    /// A table of these structs: the columns of their schema, and a row for each.
+    ///
+    /// ```
+    /// # use emr_core::{Alias, Column, Syncable, Values};
+    /// # fn f<Post: Syncable>(ID: Column<Post, i64>, posts: &[Post]) {
+    /// let imported = Alias::<Post>::new("imported");
+    /// let list = Values::of(posts).rows().alias(imported);
+    /// let query = list.query().select(imported.col(ID));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn of<'r, T: Syncable>(rows: impl IntoIterator<Item = &'r T>) -> Self {
+        let columns = T::schema().columns;
+        let row = |row: &T| (0..columns.len()).map(|column| row.value(column).into_owned()).collect();
+        Values {
+            columns: columns.iter().map(|def| (def.name.into(), def.ty)).collect(),
+            rows: rows.into_iter().map(row).collect(),
+        }
+    }
+
     /// One more row: a value for each column.
     #[must_use]
     pub fn row(mut self, cells: &[&dyn ToParam]) -> Self {

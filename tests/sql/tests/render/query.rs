@@ -196,6 +196,8 @@ fn value_lists() {
     let update = update.set_expr(Note::TITLE, list.named_col::<String>("word"));
     let (query, assignments) = update.parts();
     snapshot("update_from_values", |out| render::update_all(out, query, assignments, None));
+    let none = Values::new().column::<i64>("n").column::<String>("word");
+    select("values_without_rows", &none.rows().query().select((col::<i64>("n"), col::<String>("word"))));
     select("values_empty", &Values::new().rows().query().select(col::<i64>("n")));
 }
 
