@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::adapter::{Adapter, adapter_named};
 use crate::error::{Error, Result};
+use crate::intercept::{Interceptor, Interceptors};
 use crate::observe::QueryLog;
 
 /// How long something may take.
@@ -172,6 +173,8 @@ pub struct RepoOptions {
     pub prefix: Option<Arc<str>>,
     /// Called after every statement.
     pub log: Option<QueryLog>,
+    /// Who sees every query and every write before it is sent.
+    pub interceptors: Interceptors,
     /// Settings that only the adapter knows.
     pub extra: BTreeMap<String, String>,
 }
@@ -262,6 +265,13 @@ impl RepoOptions {
         log: QueryLog => std::convert::identity;
     }
 
+    /// One more [`Interceptor`], which is asked after those that are there. Starting a repo again under its id wants the very
+    /// same ones: make the options once and clone them.
+    pub fn interceptor(mut self, interceptor: impl Interceptor) -> Self {
+        self.interceptors = self.interceptors.with(interceptor);
+        self
+    }
+
     /// A setting that only the adapter knows.
     pub fn extra(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.extra.insert(name.into(), value.into());
@@ -272,9 +282,10 @@ impl RepoOptions {
     pub fn or(self, defaults: &RepoOptions) -> RepoOptions {
         let mut extra = defaults.extra.clone();
         extra.extend(self.extra);
+        let interceptors = if self.interceptors.is_empty() { defaults.interceptors.clone() } else { self.interceptors };
         macro_rules! merged {
             ($($name:ident),*) => {
-                RepoOptions { extra, $($name: self.$name.or_else(|| defaults.$name.clone())),* }
+                RepoOptions { extra, interceptors, $($name: self.$name.or_else(|| defaults.$name.clone())),* }
             };
         }
         merged!(
@@ -394,6 +405,7 @@ impl RepoOptions {
             after_connect,
             read_only,
             prefix,
+            interceptors,
             extra
         );
         names
