@@ -41,6 +41,8 @@ pub type MultiFuture<'t, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 't
 /// server cannot do, a write on a read-only repo) is found before BEGIN is sent. Steps that are made by functions are
 /// known only when their turn comes.
 ///
+/// When the future that runs them is dropped, the transaction is rolled back.
+///
 /// For work that is written down in one place, [`transaction`](crate::Repo::transaction) with `?` reads better.
 ///
 /// ```

@@ -11,6 +11,7 @@ mod constraints;
 mod faults;
 mod fetches;
 mod functions;
+mod interceptors;
 mod multi;
 mod plans;
 mod preloads;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         ("faults", faults::cases),
         ("fetches", fetches::cases),
         ("functions", functions::cases),
+        ("interceptors", interceptors::cases),
         ("multi", multi::cases),
         ("plans", plans::cases),
         ("preloads", preloads::cases),

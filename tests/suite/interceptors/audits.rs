@@ -9,6 +9,7 @@ repo_cases![
     deletes_that_are_updates,
     an_audit_that_fails_undoes_the_write,
     nobody_hears_of_what_did_not_happen,
+    a_plan_that_runs_and_keeps_a_write_is_refused,
 ];
 
 async fn every_write_is_told_with_its_keys(repo: &impl Repo) {
@@ -122,6 +123,22 @@ async fn an_audit_that_fails_undoes_the_write(repo: &impl Repo) {
         assert!(error.to_string().contains("no parents"), "{error:?}");
     }
     assert_eq!(repo.all(Note::query()).await.unwrap(), [here]);
+    assert_eq!(entries(repo).await, [] as [&str; 0]);
+}
+
+async fn a_plan_that_runs_and_keeps_a_write_is_refused(repo: &impl Repo) {
+    use emr::ExplainOptions;
+
+    create(repo).await;
+    note(repo, "here").await;
+    let audited = &repo.with_interceptor(Audit);
+    let update = || Note::query().set(Note::TITLE, "changed");
+    let kept = ExplainOptions::new().analyze().keep();
+    let error = audited.explain_with(update(), kept).await.unwrap_err();
+    assert!(error.is_refused(), "{error:?}");
+    assert!(!audited.explain(update()).await.unwrap().is_empty());
+    assert!(!audited.explain_with(Note::query(), ExplainOptions::new()).await.unwrap().is_empty());
+    assert_eq!(titles(repo).await, ["here"]);
     assert_eq!(entries(repo).await, [] as [&str; 0]);
 }
 

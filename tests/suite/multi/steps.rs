@@ -163,7 +163,12 @@ mod on_any_repo {
 mod on_db {
     use super::*;
 
-    db_cases![in_a_transaction_it_is_a_savepoint, a_commit_that_fails_is_no_step, hooks_run_after_the_commit,];
+    db_cases![
+        in_a_transaction_it_is_a_savepoint,
+        a_commit_that_fails_is_no_step,
+        hooks_run_after_the_commit,
+        one_that_is_dropped_half_way_leaves_nothing,
+    ];
 
     async fn in_a_transaction_it_is_a_savepoint(db: &Db) {
         db.repo.create_table::<Track>().await.unwrap();
@@ -201,6 +206,23 @@ mod on_db {
         };
         assert_eq!(tracks(&db.repo).await, kept);
         assert_eq!(kept.is_empty(), db.backend == crate::harness::Backend::Postgres);
+    }
+
+    async fn one_that_is_dropped_half_way_leaves_nothing(db: &Db) {
+        use std::time::Duration;
+
+        db.repo.create_table::<Track>().await.unwrap();
+        let mut multi = Multi::new();
+        multi.insert("first", track("first"));
+        multi.run::<(), _>("forever", |tx, _| {
+            Box::pin(async move {
+                assert_eq!(tx.count(Track::query()).await?, 1);
+                std::future::pending().await
+            })
+        });
+        let cut = tokio::time::timeout(Duration::from_millis(300), db.repo.multi(multi)).await;
+        assert!(cut.is_err());
+        assert_eq!(tracks(&db.repo).await, []);
     }
 
     async fn hooks_run_after_the_commit(db: &Db) {
