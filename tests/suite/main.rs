@@ -12,7 +12,9 @@ mod faults;
 mod fetches;
 mod functions;
 mod interceptors;
+mod migrations;
 mod multi;
+mod odd_schemas;
 mod plans;
 mod preloads;
 mod promises;
@@ -42,7 +44,9 @@ fn main() -> ExitCode {
         ("fetches", fetches::cases),
         ("functions", functions::cases),
         ("interceptors", interceptors::cases),
+        ("migrations", migrations::cases),
         ("multi", multi::cases),
+        ("odd_schemas", odd_schemas::cases),
         ("plans", plans::cases),
         ("preloads", preloads::cases),
         ("promises", promises::cases),

@@ -92,6 +92,7 @@ fn wrap(body: &mut SelectBody, n: usize, schema: Option<&'static Schema>, mut co
     let inner = std::mem::replace(&mut source.relation, Relation::Values(Box::default()));
     let mut inner = SelectBody::of(inner);
     inner.from.prefix = source.prefix.take();
+    inner.from.table = source.table.take();
     inner.from.hints = std::mem::take(&mut source.hints);
     inner.filter = conditions;
     source.relation = Relation::Query(Box::new(inner));

@@ -33,7 +33,7 @@ impl<'a> Reading<'a> {
         self.verb
     }
 
-    /// The table's name, without its prefix.
+    /// The table's name, without its prefix: its schema's, or that of the table that stands in for it.
     pub fn table(&self) -> &str {
         self.table
     }

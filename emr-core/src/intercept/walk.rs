@@ -151,7 +151,7 @@ impl<'w> Walk<'w> {
             // A name that no common table expression has is the name of a table.
             Relation::Cte { name, schema } => (name.clone(), *schema),
             Relation::Table(name) => (name.clone(), None),
-            Relation::Schema(schema) => (Cow::Borrowed(schema.table), Some(*schema)),
+            Relation::Schema(schema) => (source.table.clone().unwrap_or(Cow::Borrowed(schema.table)), Some(*schema)),
         };
         let conditions = self.ask(&table, schema, is_target)?;
         if conditions.is_empty() { Ok(()) } else { place(body, n, schema, conditions, is_target) }

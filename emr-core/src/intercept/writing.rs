@@ -1,5 +1,7 @@
 //! What an interceptor is asked about before something is written, and what it hears afterwards.
 
+use std::borrow::Cow;
+
 use crate::error::{Error, Result};
 use crate::expr::fitting_value;
 use crate::schema::{Schema, Syncable};
@@ -139,6 +141,8 @@ impl std::fmt::Debug for Writing<'_> {
 pub struct Written {
     /// The table's schema.
     pub schema: &'static Schema,
+    /// The table's name, without its prefix: its schema's, or that of the table that stands in for it.
+    pub table: Cow<'static, str>,
     /// What the program asked for: a delete of which an interceptor made an update is a delete, with [columns](Written::columns).
     pub operation: Operation,
     /// The call: `insert`, `upsert_all`, `delete_all` and so on.

@@ -10,6 +10,7 @@ repo_cases![
     right_and_full_joins_keep_theirs,
     updates_and_deletes_with_joins,
     tables_without_a_schema,
+    tables_that_stand_in_for_others,
 ];
 
 /// `a` has a remark, `b` has a deleted one, `c` has none, `d` is deleted and has one. One remark has no note.
@@ -124,4 +125,23 @@ async fn tables_without_a_schema(repo: &impl Repo) {
         .full_join(emr::table("notes").alias(alias).on(alias.named_col::<i64>("id").eq(Remark::NOTE_ID)));
     let error = repo.count(kept).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::InvalidCall { .. }), "{error:?}");
+}
+
+async fn tables_that_stand_in_for_others(repo: &impl Repo) {
+    use super::rules::{Audit, entries};
+
+    filled(repo).await;
+    repo.script("CREATE TABLE old_notes AS SELECT * FROM notes").await.unwrap();
+    let seen = &repo.with_interceptor(SoftDelete).with_interceptor(Audit);
+    let old = || Note::query().from_table("old_notes");
+    let titles = |query: emr::Query<Note>| query.order_by(Note::TITLE.asc()).select(Note::TITLE);
+    assert_eq!(seen.all(titles(old())).await.unwrap(), ["a", "b", "c"]);
+    let remarked = old().full_join(Note::REMARKS).filter(Note::TITLE.is_not_null());
+    assert_eq!(seen.all(titles(remarked)).await.unwrap(), ["a", "b", "c"]);
+    assert_eq!(seen.delete_all(old().filter(Note::TITLE.eq("a"))).await.unwrap(), 1);
+    let told = entries(repo).await;
+    assert!(told.len() == 1 && told[0].starts_with("delete_all Delete old_notes 1 Some"), "{told:?}");
+    assert_eq!(seen.all(titles(old())).await.unwrap(), ["b", "c"]);
+    assert_eq!(seen.all(titles(Note::query())).await.unwrap(), ["a", "b", "c"]);
+    assert_eq!(repo.count(old()).await.unwrap(), 4);
 }

@@ -195,9 +195,9 @@ impl Interceptor for Audit {
 
     fn written<'a>(&'a self, repo: &'a With<'a, Tx>, written: &'a Written) -> WrittenFuture<'a> {
         Box::pin(async move {
-            let Written { schema, operation, verb, rows, keys, columns, .. } = written;
+            let Written { table, operation, verb, rows, keys, columns, .. } = written;
             let keys = keys.as_ref().map(|keys| keys.concat());
-            let text = format!("{verb} {operation:?} {} {rows} {keys:?} {}", schema.table, columns.join("+"));
+            let text = format!("{verb} {operation:?} {table} {rows} {keys:?} {}", columns.join("+"));
             if columns.contains(&"parent_id") {
                 return Err(Error::refused("no parents, says the audit"));
             }

@@ -89,6 +89,14 @@ impl Deletion {
         }
     }
 
+    /// The table that stands in for the schema's.
+    fn table(&self) -> Option<std::borrow::Cow<'static, str>> {
+        match self {
+            Deletion::Delete(_, _, body) => body.from.table.clone(),
+            Deletion::Update(change) => change.body.from.table.clone(),
+        }
+    }
+
     /// How the server gives its rows back.
     fn returning(&self, repo: &Repo<'_>) -> Returning {
         let can = repo.inner().0.capabilities();
@@ -181,7 +189,13 @@ pub(in crate::repo) async fn update_all(
             }
             None => (run_update(&tx, &change, None, || Discard).await?.1.rows, None),
         };
-        let report = Report { operation: Operation::Update, rows, keys, columns: change.names() };
+        let report = Report {
+            table: change.body.from.table.clone(),
+            operation: Operation::Update,
+            rows,
+            keys,
+            columns: change.names(),
+        };
         tell(&tx, "update_all", schema, report).await?;
         Ok(Some(rows))
     };
@@ -231,7 +245,7 @@ async fn returning<R: FromRow>(
                 (sink.rows, done.rows, None)
             }
         };
-        let report = Report { operation, rows: count, keys, columns: write.names() };
+        let report = Report { table: write.table(), operation, rows: count, keys, columns: write.names() };
         tell(&tx, write.verb(), schema, report).await?;
         Ok(rows)
     };
@@ -254,7 +268,8 @@ pub(super) async fn delete_rows(repo: &Repo<'_>, deletion: &Deletion) -> Result<
             }
             None => (run_delete(&tx, deletion, None, || Discard).await?.1.rows, None),
         };
-        let report = Report { operation: Operation::Delete, rows, keys, columns: deletion.names() };
+        let report =
+            Report { table: deletion.table(), operation: Operation::Delete, rows, keys, columns: deletion.names() };
         tell(&tx, deletion.verb(), schema, report).await?;
         Ok(rows)
     };

@@ -1,5 +1,7 @@
 //! Telling interceptors what was written, in the transaction of the write.
 
+use std::borrow::Cow;
+
 use super::Repo;
 use crate::capabilities::Returning;
 use crate::error::Result;
@@ -16,6 +18,8 @@ use crate::value::Value;
 
 /// What is said of the rows of a write.
 pub(super) struct Report {
+    /// The table that stands in for the schema's.
+    pub(super) table: Option<Cow<'static, str>>,
     pub(super) operation: Operation,
     pub(super) rows: u64,
     pub(super) keys: Option<Vec<Vec<Value<'static>>>>,
@@ -31,7 +35,7 @@ impl Report {
     ) -> Self {
         let key = |row: &T| T::schema().primary_key.iter().map(|&at| row.value(at).into_owned()).collect();
         let keys: Vec<Vec<_>> = rows.into_iter().map(key).collect();
-        Report { operation, rows: keys.len() as u64, keys: Some(keys), columns }
+        Report { table: None, operation, rows: keys.len() as u64, keys: Some(keys), columns }
     }
 }
 
@@ -45,8 +49,9 @@ pub(super) async fn tell(tx: &Tx, verb: &'static str, schema: &'static Schema, r
     if report.rows == 0 {
         return Ok(());
     }
-    let Report { operation, rows, keys, columns } = report;
-    let written = Written { schema, operation, verb, rows, keys, columns };
+    let Report { table, operation, rows, keys, columns } = report;
+    let table = table.unwrap_or(Cow::Borrowed(schema.table));
+    let written = Written { schema, table, operation, verb, rows, keys, columns };
     let options = CallOptions { interceptors: Interceptors::NONE, ..tx.call_options() };
     let repo = With { repo: tx, options };
     for interceptor in tx.interceptors().all() {
