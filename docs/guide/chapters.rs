@@ -29,3 +29,9 @@ pub mod transactions {}
 
 #[doc = include_str!("src/functions.md")]
 pub mod functions {}
+
+#[doc = include_str!("src/interceptors.md")]
+pub mod interceptors {}
+
+#[doc = include_str!("src/coming_from_ecto.md")]
+pub mod coming_from_ecto {}

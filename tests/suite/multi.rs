@@ -1,5 +1,6 @@
 //! Named steps in one transaction.
 
+mod in_transactions;
 mod put_together;
 mod refused;
 mod steps;
@@ -10,7 +11,7 @@ use crate::harness::Case;
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for part in [put_together::cases, refused::cases, steps::cases] {
+    for part in [in_transactions::cases, put_together::cases, refused::cases, steps::cases] {
         cases.extend(part());
     }
     cases

@@ -52,8 +52,7 @@ fn of(body: &SelectBody, n: usize, is_target: bool) -> Place {
     let kept_behind = body.joins[n..].iter().any(|join| matches!(join.kind, JoinKind::Right | JoinKind::Full));
     match n.checked_sub(1).map(|at| &body.joins[at]) {
         None if is_target || !kept_behind => Place::Filter,
-        None => Place::Subquery,
-        Some(Join { lateral: true, .. }) => Place::Subquery,
+        None | Some(Join { lateral: true, .. }) => Place::Subquery,
         Some(join) => match join.kind {
             JoinKind::Inner | JoinKind::Cross | JoinKind::Left => Place::Join,
             JoinKind::Right if !kept_behind => Place::Filter,

@@ -71,6 +71,7 @@ impl<'a> Reading<'a> {
     /// # Errors
     /// [`Encode`](crate::ErrorKind::Encode) for a value of another type than the column's, and for NULL. Integers of another
     /// width are of its type if they fit.
+    #[allow(clippy::needless_pass_by_value)] // values are written as they are
     pub fn filter_eq(&mut self, column: &str, value: impl ToParam) -> Result<bool> {
         let Some((schema, column)) = self.find(column) else { return Ok(false) };
         let value = fitting_value(schema, column, value.to_param().into_owned())?;

@@ -94,6 +94,7 @@ impl<'a> Writing<'a> {
     /// [`InvalidCall`](crate::ErrorKind::InvalidCall) if the schema has no such column, or it is read-only;
     /// [`Encode`](crate::ErrorKind::Encode) for a value of another type than the column's. Integers of another width are of
     /// its type if they fit.
+    #[allow(clippy::needless_pass_by_value)] // values are written as they are
     pub fn set(&mut self, column: &str, value: impl ToParam) -> Result<()> {
         let Some(at) = self.schema.column_position(column) else {
             return Err(Error::invalid(format!("an interceptor sets {column}, which {} has not", self.schema.name)));

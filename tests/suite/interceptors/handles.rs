@@ -6,7 +6,7 @@ use emr::prelude::*;
 use futures_util::TryStreamExt;
 
 use super::reads::two_notes;
-use super::rules::{Editor, Note, Remark, SoftDelete, Tenant, create, note, remark, titled, titles};
+use super::rules::{Editor, Note, Remark, SoftDelete, Tenant, create, note, only, remark, titled, titles};
 use crate::blog::Statements;
 use crate::harness::{Backend, Db, assert_unsupported_in_part};
 
@@ -96,7 +96,7 @@ async fn locking_reads(db: &Db) {
         if db.backend == Backend::Sqlite {
             assert_unsupported_in_part(&tx.all_locked(Note::query(), Lock::UPDATE).await.unwrap_err());
         } else {
-            assert_eq!(tx.all_locked(Note::query(), Lock::UPDATE).await.unwrap(), [here.clone()]);
+            assert_eq!(tx.all_locked(Note::query(), Lock::UPDATE).await.unwrap(), only(&here));
             assert_eq!(tx.fetch::<Note>(here.id).lock(Lock::UPDATE).await.unwrap(), here);
             assert!(tx.fetch::<Note>(gone.id).lock(Lock::UPDATE).await.unwrap_err().is_not_found());
             let other = db.other().await;

@@ -5,7 +5,7 @@ use emr::prelude::*;
 use emr::{cte, cte_rows, table};
 use futures_util::TryStreamExt;
 
-use super::rules::{Note, Remark, SoftDelete, Spy, Tag, Tagging, create, note, remark, tag, titles};
+use super::rules::{Note, Remark, SoftDelete, Spy, Tag, Tagging, create, note, only, remark, tag, titles};
 
 repo_cases![
     every_call_that_reads,
@@ -32,8 +32,8 @@ async fn every_call_that_reads(repo: &impl Repo) {
     let repo = &repo.with_interceptor(SoftDelete);
     let all = Note::query().order_by(Note::TITLE.asc());
 
-    assert_eq!(repo.all(&all).await.unwrap(), [here.clone()]);
-    assert_eq!(repo.all_by::<Note>(Note::TITLE.ne("x")).await.unwrap(), [here.clone()]);
+    assert_eq!(repo.all(&all).await.unwrap(), only(&here));
+    assert_eq!(repo.all_by::<Note>(Note::TITLE.ne("x")).await.unwrap(), only(&here));
     assert_eq!(repo.one(&all).await.unwrap(), Some(here.clone()));
     assert_eq!(repo.get::<Note>(here.id).await.unwrap(), Some(here.clone()));
     assert_eq!(repo.get::<Note>(gone.id).await.unwrap(), None);
@@ -53,14 +53,14 @@ async fn every_call_that_reads(repo: &impl Repo) {
     assert_eq!(repo.aggregate(Note::query(), count(Note::ID)).await.unwrap(), 1);
     assert_eq!(repo.aggregate(all.clone().limit(9), max(Note::ID)).await.unwrap(), Some(here.id));
     let streamed: Vec<Note> = repo.stream(&all).try_collect().await.unwrap();
-    assert_eq!(streamed, [here.clone()]);
+    assert_eq!(streamed, only(&here));
     let (sql, _) = repo.to_sql(&all).unwrap();
     assert!(sql.contains("IS NULL"), "{sql}");
     assert!(!repo.explain(&all).await.unwrap().is_empty());
-    assert_eq!(repo.all(all.clone().union(&all)).await.unwrap(), [here.clone()]);
+    assert_eq!(repo.all(all.clone().union(&all)).await.unwrap(), only(&here));
     // The condition is one of all, whatever the query says.
     let either = Note::query().filter(Note::TITLE.eq("here")).or_filter(Note::TITLE.eq("gone"));
-    assert_eq!(repo.all(&either).await.unwrap(), [here.clone()]);
+    assert_eq!(repo.all(&either).await.unwrap(), only(&here));
     let groups = Note::query().group_by(Note::TENANT_ID).select((Note::TENANT_ID, count(Note::ID)));
     assert_eq!(repo.all(groups).await.unwrap(), [(0, 1)]);
 }
@@ -77,22 +77,22 @@ async fn associations_and_preloads(repo: &impl Repo) {
     seen.delete(&tagging(&b)).await.unwrap();
 
     let loaded = seen.fetch::<Note>(here.id).preload((Note::REMARKS, Note::TAGS)).await.unwrap();
-    assert_eq!(loaded.remarks.get(), Ok(std::slice::from_ref(&kept)));
-    assert_eq!(loaded.tags.get(), Ok(std::slice::from_ref(&a)), "the join table has a deleted row too");
+    assert_eq!(loaded.remarks.get(), Ok(only(&kept)));
+    assert_eq!(loaded.tags.get(), Ok(only(&a)), "the join table has a deleted row too");
     let mut remarks = vec![kept.clone(), orphan];
     seen.preload(&mut remarks, Remark::NOTE.then(Note::REMARKS.limit_per_parent(5))).await.unwrap();
     let parent = remarks[0].note.get().unwrap().unwrap();
-    assert_eq!((parent.id, parent.remarks.get()), (here.id, Ok(std::slice::from_ref(&kept))));
+    assert_eq!((parent.id, parent.remarks.get()), (here.id, Ok(only(&kept))));
     assert_eq!(remarks[1].note.get(), Ok(None));
     let streamed: Vec<Note> =
         seen.stream(Note::query().preload(Note::REMARKS.limit_per_parent(1))).try_collect().await.unwrap();
-    assert_eq!(streamed[0].remarks.get(), Ok(std::slice::from_ref(&kept)));
-    assert_eq!(seen.all(here.assoc(Note::REMARKS)).await.unwrap(), [kept.clone()]);
-    assert_eq!(seen.all(here.assoc(Note::TAGS)).await.unwrap(), [a.clone()]);
-    assert_eq!(seen.all(a.assoc_notes()).await.unwrap(), [here.clone()]);
+    assert_eq!(streamed[0].remarks.get(), Ok(only(&kept)));
+    assert_eq!(seen.all(here.assoc(Note::REMARKS)).await.unwrap(), only(&kept));
+    assert_eq!(seen.all(here.assoc(Note::TAGS)).await.unwrap(), only(&a));
+    assert_eq!(seen.all(a.assoc_notes()).await.unwrap(), only(&here));
     let joined = Note::query().left_join(Note::REMARKS).preload_joined(Note::REMARKS);
     let joined = seen.all(joined).await.unwrap();
-    assert_eq!(joined[0].remarks.get(), Ok(std::slice::from_ref(&kept)));
+    assert_eq!(joined[0].remarks.get(), Ok(only(&kept)));
     // Without it, all are there.
     let whole = repo.fetch::<Note>(here.id).preload((Note::REMARKS, Note::TAGS)).await.unwrap();
     assert_eq!((whole.remarks.get().unwrap().len(), whole.tags.get().unwrap().len()), (2, 2));
@@ -223,7 +223,7 @@ async fn every_source_is_shown(repo: &impl Repo) {
         "join tables too"
     );
     seen.get::<Note>(1).await.unwrap();
-    seen.reload_all(std::slice::from_ref(&here)).await.unwrap();
+    seen.reload_all(only(&here)).await.unwrap();
     seen.exists(Note::query()).await.unwrap();
     seen.count(Note::query()).await.unwrap();
     let _: Vec<Note> = seen.stream(Note::query()).try_collect().await.unwrap();

@@ -85,6 +85,11 @@ pub(super) async fn tag(repo: &impl Repo, name: &str) -> Tag {
     repo.insert(Tag::build().set(Tag::NAME, name)).await.unwrap()
 }
 
+/// This row and no other.
+pub(super) fn only<T>(row: &T) -> &[T] {
+    std::slice::from_ref(row)
+}
+
 /// The titles that somebody sees, in their order.
 pub(super) async fn titles(repo: &impl Repo) -> Vec<String> {
     repo.all(Note::query().order_by(Note::TITLE.asc()).select(Note::TITLE)).await.unwrap()

@@ -230,20 +230,17 @@ async fn returning<R: FromRow>(
     }
     let tx = begin(repo).await?;
     let result = async {
-        let (rows, count, keys) = match key_items(schema, write.returning(repo)) {
-            Some(keys) => {
-                let mut items = returned.to_vec();
-                if items.is_empty() {
-                    items.push(SelectItem::Row { source: SourceRef::Nth(0), schema });
-                }
-                items.extend(keys);
-                let (sink, done) = run_delete(&tx, write, Some(&items), || Keyed::<R>::of(schema)).await?;
-                (sink.rows, done.rows, Some(sink.keys))
+        let (rows, count, keys) = if let Some(keys) = key_items(schema, write.returning(repo)) {
+            let mut items = returned.to_vec();
+            if items.is_empty() {
+                items.push(SelectItem::Row { source: SourceRef::Nth(0), schema });
             }
-            None => {
-                let (sink, done) = run_delete(&tx, write, Some(returned), sink).await?;
-                (sink.rows, done.rows, None)
-            }
+            items.extend(keys);
+            let (sink, done) = run_delete(&tx, write, Some(&items), || Keyed::<R>::of(schema)).await?;
+            (sink.rows, done.rows, Some(sink.keys))
+        } else {
+            let (sink, done) = run_delete(&tx, write, Some(returned), sink).await?;
+            (sink.rows, done.rows, None)
         };
         let report = Report { table: write.table(), operation, rows: count, keys, columns: write.names() };
         tell(&tx, write.verb(), schema, report).await?;
