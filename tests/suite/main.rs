@@ -12,6 +12,7 @@ mod faults;
 mod fetches;
 mod functions;
 mod interceptors;
+mod large_writes;
 mod migrations;
 mod multi;
 mod odd_schemas;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         ("fetches", fetches::cases),
         ("functions", functions::cases),
         ("interceptors", interceptors::cases),
+        ("large_writes", large_writes::cases),
         ("migrations", migrations::cases),
         ("multi", multi::cases),
         ("odd_schemas", odd_schemas::cases),
