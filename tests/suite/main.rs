@@ -12,9 +12,11 @@ mod faults;
 mod fetches;
 mod functions;
 mod instruments;
+mod interceptors;
 mod large_writes;
 mod logs;
 mod migrations;
+mod multi;
 mod odd_schemas;
 mod plans;
 mod preloads;
@@ -48,8 +50,10 @@ fn main() -> ExitCode {
         ("functions", functions::cases),
         ("instruments", instruments::cases),
         ("logs", logs::cases),
+        ("interceptors", interceptors::cases),
         ("large_writes", large_writes::cases),
         ("migrations", migrations::cases),
+        ("multi", multi::cases),
         ("odd_schemas", odd_schemas::cases),
         ("plans", plans::cases),
         ("preloads", preloads::cases),

@@ -57,6 +57,8 @@ impl fmt::Display for ErrorKind {
             }
             ErrorKind::Config { option, problem } => write!(f, "wrong setting `{option}`: {problem}"),
             ErrorKind::InvalidCall { problem } => f.write_str(problem),
+            ErrorKind::ReadOnly => f.write_str("the repo is read-only: its options say read_only"),
+            ErrorKind::Refused { reason } => write!(f, "refused: {reason}"),
             ErrorKind::Transaction(fault) => fault.fmt(f),
             ErrorKind::Serialization { message } => {
                 write!(f, "serialization failure: {message}; run the transaction again")

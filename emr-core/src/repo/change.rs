@@ -1,10 +1,11 @@
 //! Writes to one row that is there, by its key.
 
+use super::intercepted;
 use super::write::write;
 use crate::Returning;
 use crate::changeset::{Action, Changeset, OldRow};
 use crate::error::{Error, ErrorKind, Result};
-use crate::exec::{Executor, Job, run};
+use crate::exec::{Executor, Job, refuse_read_only, run};
 use crate::render;
 use crate::row::Discard;
 use crate::schema::Syncable;
@@ -29,23 +30,31 @@ pub(super) fn key_of<T: Syncable>(row: &T) -> Vec<Value<'_>> {
     T::schema().primary_key.iter().map(|&column| row.value(column)).collect()
 }
 
+/// A changeset that was made by `build` updates nothing.
+pub(super) fn no_row<T: Syncable>() -> Error {
+    Error::invalid(format!(
+        "this changeset of {} has no row to update: it was made by `build`; make it by `change`, or insert it",
+        T::schema().name
+    ))
+}
+
+/// And deletes nothing.
+pub(super) fn no_old_row<T: Syncable>() -> Error {
+    Error::invalid(format!("this changeset of {} has no row to delete: it was made by `build`", T::schema().name))
+}
+
 pub(super) async fn update<T: Syncable>(executor: &impl Executor, changes: Changeset<T>) -> Result<T> {
     changes.refuse_invalid()?;
-    let no_row = || {
-        Error::invalid(format!(
-            "this changeset of {} has no row to update: it was made by `build`; make it by `change`, or insert it",
-            T::schema().name
-        ))
-    };
     if changes.data().is_none() {
-        return Err(no_row());
+        return Err(no_row::<T>());
     }
     if changes.is_empty() && !changes.is_forced() {
-        return changes.into_data().ok_or_else(no_row);
+        return changes.into_data().ok_or_else(no_row::<T>);
     }
     if !changes.is_to_prepare() {
         return update_row(executor, changes).await;
     }
+    refuse_read_only(executor)?;
     let tx = executor.start(TransactionOptions::new()).await?;
     let result = async { update_row(&tx, changes.prepared(&tx).await?).await }.await;
     finish(tx, result).await
@@ -53,6 +62,9 @@ pub(super) async fn update<T: Syncable>(executor: &impl Executor, changes: Chang
 
 async fn update_row<T: Syncable>(executor: &impl Executor, mut changes: Changeset<T>) -> Result<T> {
     changes.finish_update();
+    if !executor.interceptors().is_empty() {
+        return Box::pin(intercepted::update(executor, changes)).await;
+    }
     let options = executor.call_options();
     let dialect = executor.inner().0.dialect();
     let sorted = changes.sorted_changes()?;
@@ -86,16 +98,17 @@ pub(super) async fn delete<T: Syncable>(executor: &impl Executor, row: impl OldR
     if !row.is_old_to_prepare() {
         return delete_row(executor, row).await;
     }
+    refuse_read_only(executor)?;
     let tx = executor.start(TransactionOptions::new()).await?;
     let result = async { delete_row(&tx, row.prepare_old_in(&tx).await?).await }.await;
     finish(tx, result).await
 }
 
 async fn delete_row<T: Syncable>(executor: &impl Executor, row: impl OldRow<T>) -> Result<()> {
-    let Some(data) = row.row() else {
-        let name = T::schema().name;
-        return Err(Error::invalid(format!("this changeset of {name} has no row to delete: it was made by `build`")));
-    };
+    if !executor.interceptors().is_empty() {
+        return Box::pin(intercepted::delete(executor, row)).await;
+    }
+    let Some(data) = row.row() else { return Err(no_old_row::<T>()) };
     let options = executor.call_options();
     let dialect = executor.inner().0.dialect();
     let key = key_of(data);

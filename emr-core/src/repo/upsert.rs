@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::intercepted;
 use super::write::{groups, prefix_of, write};
 use crate::capabilities::Capabilities;
 use crate::changeset::NewRow;
@@ -31,7 +32,7 @@ fn cell<T: Syncable, R: NewRow<T>>(row: &R, column: usize) -> Cell<'_> {
 }
 
 /// Inserts one row by a statement of its own and gives back what RETURNING does.
-async fn insert_row<T: Syncable, R: NewRow<T>, O: FromRow>(
+pub(super) async fn insert_row<T: Syncable, R: NewRow<T>, O: FromRow>(
     executor: &impl Executor,
     row: &R,
     conflict: Option<&Conflict>,
@@ -72,6 +73,10 @@ pub(super) async fn upsert<T: Syncable, R: NewRow<T>>(
         return Err(Error::invalid("prepare_changes is for insert, update and delete: an upsert may do neither"));
     }
     row.prepare();
+    if !executor.interceptors().is_empty() {
+        let upserted = Box::pin(intercepted::upsert(executor, &row, &on_conflict)).await;
+        return upserted.map_err(|error| row.refine(error));
+    }
     let written = insert_row::<T, R, (T, bool)>(executor, &row, Some(on_conflict.conflict()))
         .await
         .map_err(|error| row.refine(error))?;
@@ -79,14 +84,14 @@ pub(super) async fn upsert<T: Syncable, R: NewRow<T>>(
 }
 
 /// Rows that are inserted together: they set the same columns.
-struct Many {
+pub(super) struct Many {
     groups: Vec<BulkInsert>,
     /// Whether some cells are made by the database.
     computed: bool,
 }
 
 impl Many {
-    fn of<T: Syncable, R: NewRow<T>>(
+    pub(super) fn of<T: Syncable, R: NewRow<T>>(
         executor: &impl Executor,
         rows: Vec<R>,
         conflict: Option<&Arc<Conflict>>,
@@ -157,7 +162,7 @@ async fn run_part<T: Syncable, S: RowSink>(
 }
 
 /// Runs all parts, all or none. Gives what came back, and how many rows were written.
-async fn run_all<T: Syncable, O: FromRow>(
+pub(super) async fn run_all<T: Syncable, O: FromRow>(
     executor: &impl Executor,
     verb: &'static str,
     many: &Many,
@@ -216,6 +221,9 @@ pub(super) async fn upsert_all<T: Syncable, R: NewRow<T>>(
     rows: Vec<R>,
     on_conflict: OnConflict<T>,
 ) -> Result<UpsertCounts> {
+    if !executor.interceptors().is_empty() {
+        return Box::pin(intercepted::upsert_all(executor, rows, &on_conflict)).await;
+    }
     let given = rows.len();
     let many = Many::of::<T, R>(executor, rows, Some(&on_conflict.into_shared()), false)?;
     let (written, _) = run_all::<T, bool>(executor, "upsert_all", &many).await?;
@@ -227,6 +235,9 @@ pub(super) async fn upsert_all_returning<T: Syncable, R: NewRow<T>>(
     rows: Vec<R>,
     on_conflict: OnConflict<T>,
 ) -> Result<Vec<Upserted<T>>> {
+    if !executor.interceptors().is_empty() {
+        return Box::pin(intercepted::upsert_all_returning(executor, rows, &on_conflict)).await;
+    }
     let many = Many::of::<T, R>(executor, rows, Some(&on_conflict.into_shared()), true)?;
     let (written, _) = run_all::<T, (T, bool)>(executor, "upsert_all", &many).await?;
     Ok(written.into_iter().map(Upserted::of).collect())
@@ -269,6 +280,12 @@ pub(super) async fn insert_from_counted<T: Syncable>(
     query: &SelectBody,
     conflict: Option<&Conflict>,
 ) -> Result<u64> {
+    if !executor.interceptors().is_empty() {
+        return match conflict {
+            Some(conflict) => Box::pin(intercepted::upsert_from::<T>(executor, columns, query, conflict)).await,
+            None => Ok(Box::pin(intercepted::insert_from::<T>(executor, columns, query, false)).await?.1),
+        };
+    }
     Ok(insert_from::<T, _>(executor, columns, query, conflict, Returned::Nothing, || Discard).await?.1)
 }
 
@@ -278,6 +295,9 @@ pub(super) async fn insert_from_returning<T: Syncable>(
     columns: &[usize],
     query: &SelectBody,
 ) -> Result<Vec<T>> {
+    if !executor.interceptors().is_empty() {
+        return Ok(Box::pin(intercepted::insert_from::<T>(executor, columns, query, true)).await?.0);
+    }
     let sink = || Structs::<T>::with_capacity(0);
     Ok(insert_from::<T, _>(executor, columns, query, None, Returned::Row, sink).await?.0.rows)
 }

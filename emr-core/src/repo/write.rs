@@ -4,10 +4,11 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::change::finish;
+use super::intercepted;
 use crate::changeset::{Changeset, Errors, NewRow};
 use crate::connection::Role;
 use crate::error::{Error, ErrorKind, Result};
-use crate::exec::{Call, Executor, Job, run};
+use crate::exec::{Call, Executor, Job, refuse_read_only, run};
 use crate::insert::{BulkInsert, RowSource, Rows};
 use crate::query::{SelectBody, Update};
 use crate::render;
@@ -27,6 +28,7 @@ pub(super) async fn insert<T: Syncable, R: NewRow<T>>(executor: &impl Executor, 
     if !row.is_to_prepare() {
         return insert_row(executor, row).await;
     }
+    refuse_read_only(executor)?;
     let tx = executor.start(TransactionOptions::new()).await?;
     let result = async { insert_row(&tx, row.prepare_in(&tx).await?).await }.await;
     finish(tx, result).await
@@ -34,6 +36,9 @@ pub(super) async fn insert<T: Syncable, R: NewRow<T>>(executor: &impl Executor, 
 
 async fn insert_row<T: Syncable, R: NewRow<T>>(executor: &impl Executor, mut row: R) -> Result<T> {
     row.prepare();
+    if !executor.interceptors().is_empty() {
+        return Box::pin(intercepted::insert(executor, row)).await;
+    }
     if R::COMPUTED {
         return super::upsert::insert_computed(executor, &row).await;
     }
@@ -63,7 +68,7 @@ async fn insert_row<T: Syncable, R: NewRow<T>>(executor: &impl Executor, mut row
 
 /// Refuses all rows if one has errors, or does something that only a single insert does. The errors of a row stand under its
 /// position, counted from 0.
-fn check_all<T: Syncable, R: NewRow<T>>(rows: &[R]) -> Result<()> {
+pub(super) fn check_all<T: Syncable, R: NewRow<T>>(rows: &[R]) -> Result<()> {
     let mut errors = Errors::new();
     for (at, row) in rows.iter().enumerate() {
         if let Err(error) = row.check() {
@@ -130,6 +135,14 @@ async fn insert_group<T: Syncable, S: RowSink>(
 }
 
 pub(super) async fn insert_all<T: Syncable, R: NewRow<T>>(executor: &impl Executor, rows: Vec<R>) -> Result<u64> {
+    if !executor.interceptors().is_empty() {
+        return Ok(Box::pin(intercepted::insert_all(executor, rows, false)).await?.1);
+    }
+    insert_rows(executor, rows).await
+}
+
+/// The same for rows that the interceptors have seen.
+pub(super) async fn insert_rows<T: Syncable, R: NewRow<T>>(executor: &impl Executor, rows: Vec<R>) -> Result<u64> {
     if R::COMPUTED {
         return Ok(super::upsert::insert_all_computed(executor, rows, false).await?.1);
     }
@@ -150,6 +163,17 @@ pub(super) async fn insert_all<T: Syncable, R: NewRow<T>>(executor: &impl Execut
 }
 
 pub(super) async fn insert_all_returning<T: Syncable, R: NewRow<T>>(
+    executor: &impl Executor,
+    rows: Vec<R>,
+) -> Result<Vec<T>> {
+    if !executor.interceptors().is_empty() {
+        return Ok(Box::pin(intercepted::insert_all(executor, rows, true)).await?.0);
+    }
+    insert_rows_returning(executor, rows).await
+}
+
+/// The same for rows that the interceptors have seen.
+pub(super) async fn insert_rows_returning<T: Syncable, R: NewRow<T>>(
     executor: &impl Executor,
     rows: Vec<R>,
 ) -> Result<Vec<T>> {
@@ -177,6 +201,12 @@ pub(super) async fn insert_all_returning<T: Syncable, R: NewRow<T>>(
 }
 
 pub(super) async fn update_all<T: Syncable>(executor: &impl Executor, update: &Update<T>) -> Result<u64> {
+    if !executor.interceptors().is_empty()
+        && let Some(rows) =
+            Box::pin(intercepted::update_all(executor, update.query.body(), &update.assignments)).await?
+    {
+        return Ok(rows);
+    }
     let options = executor.call_options();
     let dialect = executor.inner().0.dialect();
     let (_, done) = run(
@@ -195,6 +225,9 @@ pub(super) async fn update_all<T: Syncable>(executor: &impl Executor, update: &U
 }
 
 pub(super) async fn delete_if_exists<T: Syncable>(executor: &impl Executor, row: &T) -> Result<bool> {
+    if !executor.interceptors().is_empty() {
+        return Box::pin(intercepted::delete_if_exists(executor, row)).await;
+    }
     let options = executor.call_options();
     let dialect = executor.inner().0.dialect();
     let key = super::change::key_of(row);
@@ -240,6 +273,11 @@ pub(super) fn prefix_of<T: Syncable>(executor: &impl Executor) -> Option<Arc<str
 }
 
 pub(super) async fn delete_all(executor: &impl Executor, query: &SelectBody) -> Result<u64> {
+    if !executor.interceptors().is_empty()
+        && let Some(rows) = Box::pin(intercepted::delete_all(executor, query)).await?
+    {
+        return Ok(rows);
+    }
     let options = executor.call_options();
     let dialect = executor.inner().0.dialect();
     let (_, done) = run(
