@@ -35,3 +35,6 @@ pub mod interceptors {}
 
 #[doc = include_str!("src/coming_from_ecto.md")]
 pub mod coming_from_ecto {}
+
+#[doc = include_str!("src/testing.md")]
+pub mod testing {}

@@ -11,8 +11,10 @@ mod constraints;
 mod faults;
 mod fetches;
 mod functions;
+mod instruments;
 mod interceptors;
 mod large_writes;
+mod logs;
 mod migrations;
 mod multi;
 mod odd_schemas;
@@ -26,8 +28,10 @@ mod reloads;
 mod retries;
 mod schemas;
 mod streams;
+mod test_repos;
 mod transaction_rows;
 mod transactions;
+mod trips;
 mod types;
 mod upserts;
 mod writes;
@@ -45,7 +49,9 @@ fn main() -> ExitCode {
         ("fetches", fetches::cases),
         ("functions", functions::cases),
         ("interceptors", interceptors::cases),
+        ("instruments", instruments::cases),
         ("large_writes", large_writes::cases),
+        ("logs", logs::cases),
         ("migrations", migrations::cases),
         ("multi", multi::cases),
         ("odd_schemas", odd_schemas::cases),
@@ -58,8 +64,10 @@ fn main() -> ExitCode {
         ("reloads", reloads::cases),
         ("retries", retries::cases),
         ("streams", streams::cases),
+        ("test_repos", test_repos::cases),
         ("transaction_rows", transaction_rows::cases),
         ("transactions", transactions::cases),
+        ("trips", trips::cases),
         ("types", types::cases),
         ("upserts", upserts::cases),
         ("writes", writes::cases),
