@@ -25,6 +25,10 @@ use futures_core::Stream;
 pub use fetch::Fetch;
 pub use locks::Transactional;
 
+pub(crate) use change::{delete_in, finish, update_row};
+pub(crate) use upsert::upsert_row;
+pub(crate) use write::{delete_all as delete_rows, insert_row, update_rows};
+
 use crate::association::Record;
 use crate::changeset::{Changeset, NewRow, OldRow};
 use crate::checkout::Checkout;

@@ -11,6 +11,7 @@ use crate::dialect::{OutcomeStyle, UpsertStyle};
 use crate::error::{Error, Result};
 use crate::exec::{Executor, Job, run};
 use crate::from_row::FromRow;
+use crate::graph;
 use crate::insert::BulkInsert;
 use crate::query::SelectBody;
 use crate::render::{self, Cell, Insert, Returned};
@@ -71,11 +72,24 @@ pub(super) async fn upsert<T: Syncable, R: NewRow<T>>(
     if row.is_to_prepare() {
         return Err(Error::invalid("prepare_changes is for insert, update and delete: an upsert may do neither"));
     }
-    row.prepare();
-    let written = insert_row::<T, R, (T, bool)>(executor, &row, Some(on_conflict.conflict()))
-        .await
-        .map_err(|error| row.refine(error))?;
+    if row.has_associations() {
+        return match row.into_changeset() {
+            Some(changes) => Box::pin(graph::upsert(executor, changes, on_conflict)).await,
+            None => Err(Error::invalid("only a changeset has associations to write")),
+        };
+    }
+    let written = upsert_row(executor, &mut row, on_conflict.conflict()).await.map_err(|error| row.refine(error))?;
     Ok(written.map_or(Upserted::Skipped, Upserted::of))
+}
+
+/// Upserts the row itself: what was written and whether it is new.
+pub(crate) async fn upsert_row<T: Syncable, R: NewRow<T>>(
+    executor: &impl Executor,
+    row: &mut R,
+    conflict: &Conflict,
+) -> Result<Option<(T, bool)>> {
+    row.prepare();
+    insert_row(executor, row, Some(conflict)).await
 }
 
 /// Rows that are inserted together: they set the same columns.
