@@ -11,6 +11,7 @@ mod constraints;
 mod faults;
 mod fetches;
 mod functions;
+mod graphs;
 mod plans;
 mod preloads;
 mod promises;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         ("faults", faults::cases),
         ("fetches", fetches::cases),
         ("functions", functions::cases),
+        ("graphs", graphs::cases),
         ("plans", plans::cases),
         ("preloads", preloads::cases),
         ("promises", promises::cases),

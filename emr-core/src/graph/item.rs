@@ -16,7 +16,7 @@ use crate::transaction::Tx;
 use crate::value::Value;
 
 /// No graph that makes sense is deeper, and the stack is not endless.
-const DEEPEST: usize = 128;
+const DEEPEST: usize = 32;
 
 /// A changeset and what is done with it.
 #[derive(Clone)]

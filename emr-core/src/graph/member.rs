@@ -166,6 +166,6 @@ pub(crate) struct Branches {
 
 impl Branches {
     pub(crate) fn is_idle(&self) -> bool {
-        self.list.iter().all(|branch| branch.members.is_idle())
+        self.list.iter().all(|branch| !branch.not_loaded && branch.members.is_idle())
     }
 }
