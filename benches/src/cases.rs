@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::task::JoinHandle;
 
-use crate::contender::{COLOR, Contender, FOUND, Found, Person, Result, tree_sum};
-use crate::ground::{AUTHORS, Ground, POSTS, USERS, author, person, post, user};
+use crate::contender::{COLOR, Contender, FOUND, Found, Person, Result, Tree, grown_sum, tree_sum};
+use crate::ground::{AUTHORS, Ground, POSTS, USERS, author, grown, person, post, tree, user};
 use crate::sum::{Sum, Tally};
 use crate::weigh;
 
 /// Tasks that share the pool in `get_by_pk_16`.
 const TASKS: usize = 16;
+/// Rows of one upsert.
+const UPSERTED: i64 = 100;
 /// People who are renamed in turn.
 const RENAMED: i64 = 1_000;
 
@@ -27,6 +29,9 @@ pub(crate) enum Case {
     Stream,
     InsertOne,
     InsertMany(i64),
+    InsertGraph,
+    Upsert,
+    UpdateChanges,
     TxUpdate,
 }
 
@@ -40,7 +45,7 @@ pub(crate) struct Turn {
 
 impl Case {
     /// The idle repos come first: they are weighed by the memory of a process that has done nothing else.
-    pub(crate) const ALL: [Case; 12] = [
+    pub(crate) const ALL: [Case; 15] = [
         Case::IdleRepos,
         Case::GetByPk,
         Case::GetByPk16,
@@ -52,6 +57,9 @@ impl Case {
         Case::InsertMany(100),
         Case::InsertMany(1_000),
         Case::InsertMany(10_000),
+        Case::InsertGraph,
+        Case::Upsert,
+        Case::UpdateChanges,
         Case::TxUpdate,
     ];
 
@@ -66,6 +74,9 @@ impl Case {
             Case::Stream => "stream_100k".to_owned(),
             Case::InsertOne => "insert_one".to_owned(),
             Case::InsertMany(rows) => format!("insert_many_{rows}"),
+            Case::InsertGraph => "insert_graph".to_owned(),
+            Case::Upsert => format!("upsert_{UPSERTED}"),
+            Case::UpdateChanges => "update_changes".to_owned(),
             Case::TxUpdate => "tx_update".to_owned(),
         }
     }
@@ -168,16 +179,47 @@ impl Case {
                 same(&ground.people().await?, &expected)?;
                 Ok(turn)
             }
+            Case::InsertGraph => {
+                ground.clear().await?;
+                let trees: Vec<Tree> = (0..ops).map(tree).collect();
+                let expected = grown_sum(&(0..ops).map(grown).collect::<Vec<_>>())?;
+                let clock = Clock::start();
+                let roots =
+                    in_task(contender, |contender| async move { contender.insert_graph(trees).await }).await??;
+                let turn = clock.stop();
+                same(&grown_sum(&roots)?, &expected)?;
+                same(&ground.trees().await?, &expected)?;
+                Ok(turn)
+            }
+            Case::Upsert => {
+                // Every other one of the first list is there, and all of the lists after it.
+                let old: Vec<Person> = (1..=UPSERTED).filter(|id| id % 2 == 0).map(person).collect();
+                ground.reset(&old).await?;
+                let renamed = |n: i64| move |id: i64| Person { name: format!("Name {n}"), ..person(id) };
+                let lists: Vec<Vec<Person>> = (0..ops).map(|n| (1..=UPSERTED).map(renamed(n)).collect()).collect();
+                let expected = lists.last().into_iter().flatten().collect::<Sum>();
+                let clock = Clock::start();
+                let written =
+                    in_task(contender, |contender| async move { contender.upsert_many(lists).await }).await??;
+                let turn = clock.stop();
+                same(&written, &u64::try_from(ops * UPSERTED)?)?;
+                same(&ground.people().await?, &expected)?;
+                Ok(turn)
+            }
+            Case::UpdateChanges => {
+                let (people, renames) = renames(ops);
+                ground.reset(&(1..=RENAMED).map(person).collect::<Vec<_>>()).await?;
+                let clock = Clock::start();
+                let written =
+                    in_task(contender, |contender| async move { contender.update_changes(renames).await }).await??;
+                let turn = clock.stop();
+                same(&written, &u64::try_from(ops)?)?;
+                same(&ground.people().await?, &people.iter().collect())?;
+                Ok(turn)
+            }
             Case::TxUpdate => {
-                let mut people: Vec<Person> = (1..=RENAMED).map(person).collect();
-                ground.reset(&people).await?;
-                let mut renames = Vec::new();
-                for (n, person) in (0..ops).zip((0..people.len()).cycle()) {
-                    let person = &mut people[person];
-                    let old = person.clone();
-                    person.name = format!("Name {n}");
-                    renames.push((old, person.name.clone()));
-                }
+                let (people, renames) = renames(ops);
+                ground.reset(&(1..=RENAMED).map(person).collect::<Vec<_>>()).await?;
                 let clock = Clock::start();
                 let written =
                     in_task(contender, |contender| async move { contender.tx_update(renames).await }).await??;
@@ -188,6 +230,19 @@ impl Case {
             }
         }
     }
+}
+
+/// People who are renamed in turn: what they are then, and each as it was with its new name.
+fn renames(ops: i64) -> (Vec<Person>, Vec<(Person, String)>) {
+    let mut people: Vec<Person> = (1..=RENAMED).map(person).collect();
+    let mut renames = Vec::new();
+    for (n, person) in (0..ops).zip((0..people.len()).cycle()) {
+        let person = &mut people[person];
+        let old = person.clone();
+        person.name = format!("Name {n}");
+        renames.push((old, person.name.clone()));
+    }
+    (people, renames)
 }
 
 /// Starts work in a task of its own, as a server would.

@@ -4,7 +4,9 @@ use async_trait::async_trait;
 use emr::prelude::*;
 use futures_util::TryStreamExt;
 
-use crate::contender::{Author, COLOR, Contender, Entry, FOUND, Found, Person, Post, Result, User};
+use crate::contender::{
+    Author, Branch, COLOR, Contender, Entry, FOUND, Found, Leaf, Person, Post, Result, Root, Tree, User,
+};
 use crate::ground::AUTHORS;
 use crate::sum::Tally;
 
@@ -72,6 +74,41 @@ impl Contender for Emr {
         let mut written = 0;
         for list in lists {
             written += self.repo.insert_all(list).await?;
+        }
+        Ok(written)
+    }
+
+    async fn insert_graph(&self, trees: Vec<Tree>) -> Result<Vec<Root>> {
+        let mut roots = Vec::with_capacity(trees.len());
+        for Tree { name, branches } in trees {
+            let branch = |(name, leaves): (String, Vec<String>)| {
+                let leaves: Vec<_> = leaves.into_iter().map(|name| Leaf::build().set(Leaf::NAME, name)).collect();
+                Branch::build().set(Branch::NAME, name).put_assoc(Branch::LEAVES, leaves)
+            };
+            let branches: Vec<_> = branches.into_iter().map(branch).collect();
+            let root = Root::build().set(Root::NAME, name).put_assoc(Root::BRANCHES, branches);
+            roots.push(self.repo.insert(root).await?);
+        }
+        Ok(roots)
+    }
+
+    async fn upsert_many(&self, lists: Vec<Vec<Person>>) -> Result<u64> {
+        let mut written = 0;
+        for list in lists {
+            let replace = OnConflict::replace((Person::NAME, Person::HAIR_COLOR)).target(Person::ID);
+            let counts = self.repo.upsert_all(list, replace).await?;
+            written += counts.inserted + counts.updated;
+        }
+        Ok(written)
+    }
+
+    async fn update_changes(&self, renames: Vec<(Person, String)>) -> Result<u64> {
+        let mut written = 0;
+        for (person, name) in renames {
+            let color = person.hair_color.clone();
+            let change = person.into_change().set(Person::NAME, name).set(Person::HAIR_COLOR, color);
+            self.repo.update(change).await?;
+            written += 1;
         }
         Ok(written)
     }

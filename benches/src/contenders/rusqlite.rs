@@ -8,7 +8,9 @@ use emr::prelude::HasMany;
 use rusqlite::{Connection, Row, params_from_iter};
 
 use super::group::{Places, lists};
-use crate::contender::{Author, COLOR, Comment, Contender, Entry, FOUND, Found, Person, Post, Result, User};
+use crate::contender::{
+    Author, Branch, COLOR, Comment, Contender, Entry, FOUND, Found, Leaf, Person, Post, Result, Root, Tree, User,
+};
 use crate::ground::AUTHORS;
 use crate::ground::sqlite::open;
 use crate::sum::Tally;
@@ -166,6 +168,40 @@ pub(super) fn insert_many(db: &mut Connection, people: &[Person]) -> rusqlite::R
     Ok(written)
 }
 
+pub(super) fn insert_graph(db: &mut Connection, tree: Tree) -> rusqlite::Result<Root> {
+    let all = db.transaction()?;
+    let mut insert_branch = all.prepare_cached("INSERT INTO branches (root_id, name) VALUES (?, ?)")?;
+    let mut insert_leaf = all.prepare_cached("INSERT INTO leaves (branch_id, name) VALUES (?, ?)")?;
+    let root_id = all.prepare_cached("INSERT INTO roots (name) VALUES (?)")?.insert((&tree.name,))?;
+    let mut branches = Vec::with_capacity(tree.branches.len());
+    for (name, names) in tree.branches {
+        let branch_id = insert_branch.insert((root_id, &name))?;
+        let mut leaves = Vec::with_capacity(names.len());
+        for name in names {
+            leaves.push(Leaf { id: insert_leaf.insert((branch_id, &name))?, branch_id, name });
+        }
+        branches.push(Branch { id: branch_id, root_id, name, leaves: HasMany::loaded(leaves) });
+    }
+    drop((insert_branch, insert_leaf));
+    all.commit()?;
+    Ok(Root { id: root_id, name: tree.name, branches: HasMany::loaded(branches) })
+}
+
+pub(super) fn upsert_many(db: &mut Connection, people: &[Person]) -> rusqlite::Result<u64> {
+    let all = db.transaction()?;
+    let mut upsert = all.prepare_cached(
+        "INSERT INTO people (id, name, hair_color) VALUES (?, ?, ?) \
+         ON CONFLICT (id) DO UPDATE SET name = excluded.name, hair_color = excluded.hair_color",
+    )?;
+    let mut written = 0;
+    for Person { id, name, hair_color } in people {
+        written += upsert.execute((id, name, hair_color))? as u64;
+    }
+    drop(upsert);
+    all.commit()?;
+    Ok(written)
+}
+
 pub(super) fn run(db: &Connection, sql: &str) -> rusqlite::Result<()> {
     db.prepare_cached(sql)?.execute(()).map(drop)
 }
@@ -238,6 +274,29 @@ impl Contender for Rusqlite {
         let mut written = 0;
         for list in lists {
             written += insert_many(&mut db, &list)?;
+        }
+        Ok(written)
+    }
+
+    async fn insert_graph(&self, trees: Vec<Tree>) -> Result<Vec<Root>> {
+        let mut db = self.db();
+        Ok(trees.into_iter().map(|tree| insert_graph(&mut db, tree)).collect::<rusqlite::Result<_>>()?)
+    }
+
+    async fn upsert_many(&self, lists: Vec<Vec<Person>>) -> Result<u64> {
+        let mut db = self.db();
+        let mut written = 0;
+        for list in lists {
+            written += upsert_many(&mut db, &list)?;
+        }
+        Ok(written)
+    }
+
+    async fn update_changes(&self, renames: Vec<(Person, String)>) -> Result<u64> {
+        let db = self.db();
+        let mut written = 0;
+        for (Person { id, .. }, name) in renames {
+            written += rename(&db, id, &name)?;
         }
         Ok(written)
     }

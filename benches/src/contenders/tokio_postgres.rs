@@ -13,7 +13,8 @@ use tokio_postgres::{Client, Config, Error, NoTls, RowStream, Statement};
 
 use super::group::{Places, lists};
 use crate::contender::{
-    Author, BATCH, COLOR, Comment, Contender, Entry, FOUND, Found, POOL, Person, Post, Result, User,
+    Author, BATCH, Branch, COLOR, Comment, Contender, Entry, FOUND, Found, Leaf, POOL, Person, Post, Result, Root,
+    Tree, User,
 };
 use crate::ground::AUTHORS;
 use crate::sum::Tally;
@@ -53,6 +54,10 @@ struct Connection {
     unnest: Statement,
     copy: Statement,
     update: Statement,
+    upsert: Statement,
+    root: Statement,
+    branches: Statement,
+    leaves: Statement,
 }
 
 impl ManageConnection for Manager {
@@ -84,6 +89,22 @@ impl ManageConnection for Manager {
                 .await?,
             copy: client.prepare("COPY people (id, name, hair_color) FROM STDIN (FORMAT binary)").await?,
             update: client.prepare("UPDATE people SET name = $1 WHERE id = $2").await?,
+            upsert: client
+                .prepare(
+                    "INSERT INTO people (id, name, hair_color) \
+                     SELECT * FROM UNNEST($1::int8[], $2::text[], $3::text[]) \
+                     ON CONFLICT (id) DO UPDATE SET name = excluded.name, hair_color = excluded.hair_color",
+                )
+                .await?,
+            root: client.prepare("INSERT INTO roots (name) VALUES ($1) RETURNING id").await?,
+            branches: client
+                .prepare("INSERT INTO branches (root_id, name) SELECT $1::int8, * FROM UNNEST($2::text[]) RETURNING id")
+                .await?,
+            leaves: client
+                .prepare(
+                    "INSERT INTO leaves (branch_id, name) SELECT * FROM UNNEST($1::int8[], $2::text[]) RETURNING id",
+                )
+                .await?,
             client,
         })
     }
@@ -206,6 +227,35 @@ impl Contender for TokioPostgres {
         Ok(written)
     }
 
+    async fn insert_graph(&self, trees: Vec<Tree>) -> Result<Vec<Root>> {
+        let mut roots = Vec::with_capacity(trees.len());
+        for tree in trees {
+            let connection = self.pool.get().await?;
+            connection.client.batch_execute("BEGIN").await?;
+            roots.push(connection.tree(tree).await?);
+            connection.client.batch_execute("COMMIT").await?;
+        }
+        Ok(roots)
+    }
+
+    async fn upsert_many(&self, lists: Vec<Vec<Person>>) -> Result<u64> {
+        let mut written = 0;
+        for list in lists {
+            let connection = self.pool.get().await?;
+            written += connection.arrays(&connection.upsert, &list).await?;
+        }
+        Ok(written)
+    }
+
+    async fn update_changes(&self, renames: Vec<(Person, String)>) -> Result<u64> {
+        let mut written = 0;
+        for (Person { id, .. }, name) in renames {
+            let connection = self.pool.get().await?;
+            written += connection.client.execute(&connection.update, &[&name, &id]).await?;
+        }
+        Ok(written)
+    }
+
     async fn tx_update(&self, renames: Vec<(Person, String)>) -> Result<u64> {
         let mut written = 0;
         for (Person { id, .. }, name) in renames {
@@ -262,11 +312,36 @@ impl Connection {
         Ok(of_post)
     }
 
+    /// One statement for each level; keys come back in the order of the names.
+    async fn tree(&self, tree: Tree) -> Result<Root, Error> {
+        let Tree { name, branches } = tree;
+        let id: i64 = self.client.query_one(&self.root, &[&name]).await?.get(0);
+        let names: Vec<&str> = branches.iter().map(|(name, _)| name.as_str()).collect();
+        let mut branch_ids = Vec::with_capacity(names.len());
+        for row in self.client.query(&self.branches, &[&id, &names]).await? {
+            branch_ids.push(row.get::<_, i64>(0));
+        }
+        let of = branch_ids.iter().zip(&branches);
+        let parents: Vec<i64> = of.flat_map(|(id, (_, leaves))| leaves.iter().map(move |_| *id)).collect();
+        let names: Vec<&str> = branches.iter().flat_map(|(_, leaves)| leaves).map(String::as_str).collect();
+        let rows = self.client.query(&self.leaves, &[&parents, &names]).await?;
+        let mut leaf_ids = rows.iter().map(|row| row.get::<_, i64>(0));
+        let branches = branch_ids.iter().zip(branches).map(|(&branch_id, (name, leaves))| {
+            let leaves = leaves.into_iter().zip(&mut leaf_ids).map(|(name, id)| Leaf { id, branch_id, name });
+            Branch { id: branch_id, root_id: id, name, leaves: HasMany::loaded(leaves.collect()) }
+        });
+        Ok(Root { id, name, branches: HasMany::loaded(branches.collect()) })
+    }
+
     async fn unnest(&self, people: &[Person]) -> Result<u64, Error> {
+        self.arrays(&self.unnest, people).await
+    }
+
+    async fn arrays(&self, statement: &Statement, people: &[Person]) -> Result<u64, Error> {
         let ids: Vec<i64> = people.iter().map(|person| person.id).collect();
         let names: Vec<&str> = people.iter().map(|person| person.name.as_str()).collect();
         let colors: Vec<_> = people.iter().map(|person| person.hair_color.as_deref()).collect();
-        self.client.execute(&self.unnest, &[&ids, &names, &colors]).await
+        self.client.execute(statement, &[&ids, &names, &colors]).await
     }
 
     async fn copy(&self, people: &[Person]) -> Result<u64, Error> {

@@ -94,12 +94,7 @@ async fn one_by_one(tx: &Tx, members: Rows<'_, '_>) -> Result<()> {
 
 /// Inserts rows by one statement. The database says which constraint refused it, not of which row: where somebody wants to
 /// know, they are undone and go in one after the other up to that row.
-async fn together(
-    tx: &Tx,
-    members: Rows<'_, '_>,
-    columns: &Cow<'static, [usize]>,
-    prefix: Option<&Arc<str>>,
-) -> Result<()> {
+async fn together(tx: &Tx, members: Rows<'_, '_>, columns: &[usize], prefix: Option<&Arc<str>>) -> Result<()> {
     if !members.iter().any(|member| member.declares()) {
         return insert_rows(tx, members, columns, prefix).await;
     }
@@ -120,17 +115,14 @@ async fn together(
     }
 }
 
-async fn insert_rows(
-    tx: &Tx,
-    members: Rows<'_, '_>,
-    columns: &Cow<'static, [usize]>,
-    prefix: Option<&Arc<str>>,
-) -> Result<()> {
+async fn insert_rows(tx: &Tx, members: Rows<'_, '_>, columns: &[usize], prefix: Option<&Arc<str>>) -> Result<()> {
     let Some(first) = members.first() else { return Ok(()) };
     let (schema, sink) = (first.schema(), first.sink());
     let mut cells = Vec::with_capacity(members.len() * columns.len());
-    members.iter().for_each(|member| member.cells(columns, &mut cells));
-    let rows = Bulk { schema, columns: columns.clone(), cells, prefix: prefix.cloned() };
+    for member in members.iter() {
+        member.cells(columns, &mut cells);
+    }
+    let rows = Bulk { schema, columns: Cow::Owned(columns.to_vec()), cells, prefix: prefix.cloned() };
     let mut stored = rows.insert(tx, true, None, || sink(members.len())).await?;
     for member in members.iter_mut().rev() {
         if !member.accept(&mut *stored)? {
@@ -163,7 +155,7 @@ impl Bulk {
         let rows = cells.len() / columns.len().max(1);
         let mut places = vec![0; schema.columns.len()];
         columns.iter().enumerate().for_each(|(at, &column)| places[column] = at);
-        let source = Arc::new(Cells { width: columns.len(), places, cells });
+        let source = Arc::new(Cells { width: columns.len(), places, values: cells });
         let prefix = prefix.or_else(|| tx.call_options().prefix_of(schema).map(Arc::from));
         let bulk = BulkInsert { schema, prefix, columns, rows: 0..rows, source, returning, conflict };
         let call = Call { role: Role::Write, table: Some(schema.table), verb: "insert", enforced: false };
@@ -181,11 +173,11 @@ struct Cells {
     width: usize,
     /// Where the column of a schema is in a row.
     places: Vec<usize>,
-    cells: Vec<Value<'static>>,
+    values: Vec<Value<'static>>,
 }
 
 impl RowSource for Cells {
     fn cell(&self, row: usize, column: usize) -> Value<'_> {
-        self.cells[row * self.width + self.places[column]].borrowed()
+        self.values[row * self.width + self.places[column]].borrowed()
     }
 }

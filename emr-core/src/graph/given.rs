@@ -34,7 +34,7 @@ pub(crate) fn given<R: Syncable + Clone>(
             rows.push(*row);
         }
     }
-    let made = items.into_iter().map(|item| {
+    let children = items.into_iter().map(|item| {
         let known = match (&current, def.on_replace) {
             // Whatever its key is.
             ([only], OnReplace::Update) if !is_list => Some(*only),
@@ -43,8 +43,7 @@ pub(crate) fn given<R: Syncable + Clone>(
         let change = known.map_or_else(Changeset::new, |row| Changeset::of(row.clone()));
         make(change.with_input(item.clone()), &item)
     });
-    let list = made.collect();
-    Given::Rows(Children { is_list, list })
+    Given::Rows(Children { is_list, list: children.collect() })
 }
 
 /// The items of a list, or of the pairs that a form makes of one: `{ "0": …, "1": … }`.

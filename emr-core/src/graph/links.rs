@@ -123,7 +123,7 @@ pub(super) async fn write(tx: &Tx, members: Rows<'_, '_>, def: &'static Associat
     let ends = Ends::of(schema, def)?;
     let table = Table::of(def, &ends)?;
     let conflict = def.unique.then(|| Arc::new(skip(table.schema)));
-    let mut new = New { table: &table, prefix: None, cells: Vec::new() };
+    let mut new = New { table: &table, prefix: None, pairs: Vec::new() };
     for member in members.iter_mut() {
         let prefix = table.prefix(&ends, member.prefix());
         let Some(links) = links(&table, &ends, &mut **member, at)? else { continue };
@@ -184,24 +184,24 @@ fn links(table: &Table, ends: &Ends, member: &mut (dyn Member + 'static), at: us
 struct New<'t> {
     table: &'t Table,
     prefix: Option<Arc<str>>,
-    cells: Vec<Cell>,
+    pairs: Vec<Pair>,
 }
 
 /// The keys of one link.
-struct Cell {
+struct Pair {
     owner: Few<Value<'static>>,
     related: Few<Value<'static>>,
 }
 
 impl New<'_> {
     fn add(&mut self, owner: &Few<Value<'static>>, related: Few<Value<'static>>) {
-        self.cells.push(Cell { owner: owner.clone(), related });
+        self.pairs.push(Pair { owner: owner.clone(), related });
     }
 
     /// Inserts them by one statement. What else the join table's struct has is filled as in any new row: keys that EMR
     /// makes, and timestamps.
     async fn insert(&mut self, tx: &Tx, conflict: Option<&Arc<Conflict>>) -> Result<()> {
-        let links = std::mem::take(&mut self.cells);
+        let links = std::mem::take(&mut self.pairs);
         if links.is_empty() {
             return Ok(());
         }
@@ -209,22 +209,40 @@ impl New<'_> {
         let now = now();
         let place = |columns: &[usize], column: usize| columns.iter().position(|&at| at == column);
         let mut columns = Vec::new();
-        let mut make: Vec<Box<dyn Fn(&Cell) -> Value<'static> + Send + Sync>> = Vec::new();
+        let mut sources = Vec::new();
         for (at, def) in schema.columns.iter().enumerate() {
-            make.push(match (place(owner, at), place(related, at), def.generated) {
-                (Some(n), ..) => Box::new(move |link| link.owner[n].clone()),
-                (None, Some(n), _) => Box::new(move |link| link.related[n].clone()),
-                (None, None, Generated::Client(generate)) => Box::new(move |_| generate()),
-                _ if def.stamp.is_some() => Box::new(move |_| stamp(def, now)),
+            sources.push(match (place(owner, at), place(related, at), def.generated) {
+                (Some(n), ..) => Filled::Owner(n),
+                (None, Some(n), _) => Filled::Related(n),
+                (None, None, Generated::Client(make)) => Filled::Client(make),
+                _ if def.stamp.is_some() => Filled::With(stamp(def, now)),
                 _ => continue,
             });
             columns.push(at);
         }
-        let cells = links.iter().flat_map(|link| make.iter().map(move |make| make(link))).collect();
-        drop(make);
+        let cells = links.iter().flat_map(|link| sources.iter().map(|source| source.value(link))).collect();
         let bulk = Bulk { schema, columns: Cow::Owned(columns), cells, prefix: self.prefix.clone() };
         bulk.insert(tx, false, conflict.cloned(), || Box::new(Discard) as Box<dyn RowSink>).await?;
         Ok(())
+    }
+}
+
+/// What a column of a link is filled with.
+enum Filled {
+    Owner(usize),
+    Related(usize),
+    Client(fn() -> Value<'static>),
+    With(Value<'static>),
+}
+
+impl Filled {
+    fn value(&self, link: &Pair) -> Value<'static> {
+        match self {
+            Filled::Owner(n) => link.owner[*n].clone(),
+            Filled::Related(n) => link.related[*n].clone(),
+            Filled::Client(make) => make(),
+            Filled::With(value) => value.clone(),
+        }
     }
 }
 

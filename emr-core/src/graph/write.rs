@@ -68,7 +68,9 @@ fn collect<'f>(
         let prefix = member.prefix().map(|prefix| Cow::<'static, str>::Owned(prefix.to_owned()));
         if let Some((record, branch)) = branch_of(&mut **member, at) {
             let mut found = pick(record, branch)?;
-            found.iter_mut().for_each(|found| found.inherit(prefix.as_ref()));
+            for member in &mut found {
+                member.inherit(prefix.as_ref());
+            }
             front.append(&mut found);
         }
     }

@@ -77,7 +77,7 @@ async fn to_one_is_cast(db: &Db) {
     assert_eq!((post.permalink.get(), permalinks(repo).await), (Ok(None), vec![]));
     // Where the row that is there is updated, its key does not matter.
     let edit = |post: Changeset<Post>, url: &str| {
-        let post = post.cast(&json!({ "edited_permalink": { "url": url } }), ());
+        let post = post.cast(json!({ "edited_permalink": { "url": url } }), ());
         post.cast_assoc(Post::EDITED_PERMALINK, |link, input| link.cast(input, Permalink::URL))
     };
     let post = repo.insert(edit(new_post("q"), "4")).await.unwrap();
@@ -132,7 +132,7 @@ async fn what_input_may_not_be(db: &Db) {
         assert_eq!(changeset.errors().get("comments")[0].code(), "cast", "{wrong}");
         assert!(repo.insert(changeset).await.unwrap_err().is_validation());
     }
-    let changeset = new_post("p").cast(&json!({ "permalink": [1] }), ());
+    let changeset = new_post("p").cast(json!({ "permalink": [1] }), ());
     let changeset = changeset.cast_assoc(Post::PERMALINK, |link, input| link.cast(input, Permalink::URL));
     assert_eq!(changeset.errors().get("permalink")[0].code(), "cast");
     assert_eq!(repo.count(Post::query()).await.unwrap(), 0);
