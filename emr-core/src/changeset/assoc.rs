@@ -14,16 +14,17 @@ use crate::schema::{AssociationDef, AssociationKind, Syncable};
 /// the row, then those of `has_one` and `has_many` with their foreign keys filled in, then the links of many-to-many
 /// associations. New rows of one level that set the same columns go in by one statement.
 ///
-/// The row that comes back has the written associations loaded. The errors of associated rows stand in the changeset's
+/// The row that comes back has the written associations loaded. A call that is dropped half way wrote nothing. The errors of associated rows stand in the changeset's
 /// own under their paths: `comments.1.text`.
 impl<T: Syncable> Changeset<T> {
     /// The association shall have these rows, and no others. A new row (a changeset made by
     /// [`build`](crate::SyncableExt::build)) is inserted. A row that is there, as it is or as a changeset, keeps its
     /// place, found by its primary key, or comes from another owner; where nothing changes, nothing is sent. What becomes of
     /// rows that are left out says the association's [`on_replace`](crate::OnReplace). The last call for an association
-    /// wins.
+    /// counts, but what an earlier one got wrong stays wrong.
     ///
-    /// A new owner has no rows yet. For one that is there the association must be loaded.
+    /// A new owner has no rows yet; if its changeset has a row, say [`as_insert`](Changeset::as_insert) first. For an owner
+    /// that is there the association must be loaded.
     ///
     /// Mistakes are the error of the write, before anything is sent:
     /// [`AssociationNotLoaded`](ErrorKind::AssociationNotLoaded), [`Replaced`](ErrorKind::Replaced) where

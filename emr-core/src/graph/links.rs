@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::batch::Bulk;
 use super::member::{Act, Member};
-use super::write::{Rows, as_key, branch_of, stays};
+use super::write::{Owned, Rows, as_key, owned, stays};
 use crate::association::{Ends, Few, Link};
 use crate::changeset::stamp;
 use crate::conflict::{Conflict, ConflictTarget};
@@ -158,9 +158,8 @@ struct Links {
 }
 
 fn links(table: &Table, ends: &Ends, member: &mut (dyn Member + 'static), at: usize) -> Result<Option<Links>> {
-    let Some((Some(owner), branch)) = branch_of(member, at) else { return Ok(None) };
+    let Some(Owned { owner: Some(owner), gone, given, is_new }) = owned(member, at) else { return Ok(None) };
     let owner = table.owner_keys(ends, ends.owner_keys.iter().map(|&own| owner.column(own)))?;
-    let (gone, given) = branch.members.split();
     let key = |member: &dyn Member| {
         let values = ends.related_keys.iter().filter_map(|&column| Some(member.record()?.column(column)));
         table.keys(&table.related, ends.related, values)
@@ -169,7 +168,7 @@ fn links(table: &Table, ends: &Ends, member: &mut (dyn Member + 'static), at: us
     for related in gone.iter().chain(&given) {
         if related.act() == Act::Unlink {
             removed.push(key(&**related)?);
-        } else if stays(&**related) && !related.is_linked() {
+        } else if stays(&**related) && (is_new || !related.is_linked()) {
             added.push(key(&**related)?);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::member::{Act, Branch, Front, Member};
+use super::member::{Act, Front, Member};
 use super::{Boxed, batch, links};
 use crate::association::{Ends, Few, Record, fitting};
 use crate::error::{Error, Result};
@@ -46,28 +46,43 @@ fn associations(members: Rows<'_, '_>, kinds: &[AssociationKind]) -> Vec<usize> 
     (0..written.len()).filter(|&at| written[at]).collect()
 }
 
-/// What an association writes of a row that stays: the row, if it was stored, and the branch.
-pub(super) type Stored<'r> = Option<&'r mut (dyn Record + 'static)>;
+/// An association of a row that stays.
+pub(super) struct Owned<'o> {
+    /// The row, if it was stored.
+    pub(super) owner: Option<&'o mut (dyn Record + 'static)>,
+    /// The rows that were there and were not given. A new owner had none, whatever the row that it was copied from has.
+    pub(super) gone: Front<'o>,
+    /// Those that were given.
+    pub(super) given: Front<'o>,
+    /// Whether the owner is new.
+    pub(super) is_new: bool,
+}
 
-pub(super) fn branch_of<'b>(member: &'b mut (dyn Member + 'static), at: usize) -> Option<(Stored<'b>, &'b mut Branch)> {
+pub(super) fn owned<'o>(member: &'o mut (dyn Member + 'static), at: usize) -> Option<Owned<'o>> {
     if !stays(member) {
         return None;
     }
-    let (record, branches) = member.parts();
-    branches.iter_mut().find(|branch| branch.association == at).map(|branch| (record, branch))
+    let is_new = member.act() == Act::Insert;
+    let (owner, branches) = member.parts();
+    let branch = branches.iter_mut().find(|branch| branch.association == at)?;
+    let (mut gone, given) = branch.members.split();
+    if is_new {
+        gone.clear();
+    }
+    Some(Owned { owner, gone, given, is_new })
 }
 
 /// Collects rows of one association of several rows, and hands them the prefix of their owners.
 fn collect<'f>(
     members: &'f mut [&mut (dyn Member + 'static)],
     at: usize,
-    pick: impl Fn(Stored<'f>, &'f mut Branch) -> Result<Front<'f>>,
+    pick: impl Fn(Owned<'f>) -> Result<Front<'f>>,
 ) -> Result<Front<'f>> {
     let mut front = Vec::new();
     for member in members.iter_mut() {
         let prefix = member.prefix().map(|prefix| Cow::<'static, str>::Owned(prefix.to_owned()));
-        if let Some((record, branch)) = branch_of(&mut **member, at) {
-            let mut found = pick(record, branch)?;
+        if let Some(owned) = owned(&mut **member, at) {
+            let mut found = pick(owned)?;
             for member in &mut found {
                 member.inherit(prefix.as_ref());
             }
@@ -84,19 +99,17 @@ pub(super) async fn before(tx: &Tx, members: Rows<'_, '_>) -> Result<()> {
             prepared.await?;
         }
     }
+    let Some(schema) = members.first().map(|member| member.schema()) else { return Ok(()) };
     for at in associations(members, &[AssociationKind::BelongsTo]) {
-        let parents = collect(members, at, |_, branch| {
-            Ok(branch.members.split().1.into_iter().filter(|parent| stays(&**parent)).collect())
-        })?;
+        let def = &schema.associations[at];
+        let ends = Ends::of(schema, def)?;
+        let parents = collect(members, at, staying)?;
         if !parents.is_empty() {
             write(tx, parents).await?;
         }
         for member in members.iter_mut() {
-            let schema = member.schema();
-            let def = &schema.associations[at];
-            let ends = Ends::of(schema, def)?;
-            let Some((_, branch)) = branch_of(&mut **member, at) else { continue };
-            let keys = parent_keys(&ends, branch)?;
+            let Some(owned) = owned(&mut **member, at) else { continue };
+            let keys = parent_keys(&ends, owned)?;
             for (&own, key) in ends.owner_keys.iter().zip(keys) {
                 if member.sets(own) {
                     return Err(Error::invalid(format!(
@@ -111,10 +124,15 @@ pub(super) async fn before(tx: &Tx, members: Rows<'_, '_>) -> Result<()> {
     Ok(())
 }
 
-/// The foreign key of a row that belongs to the row of this branch, or to none.
-fn parent_keys(ends: &Ends, branch: &mut Branch) -> Result<Few<Value<'static>>> {
-    let given = branch.members.split().1;
-    let parent = given.first().filter(|parent| stays(&***parent)).and_then(|parent| parent.record());
+/// Those of the given rows that stay.
+fn staying(mut owned: Owned<'_>) -> Result<Front<'_>> {
+    owned.given.retain(|member| stays(&**member));
+    Ok(owned.given)
+}
+
+/// The foreign key of a row that belongs to the given row, or to none.
+fn parent_keys(ends: &Ends, owned: Owned<'_>) -> Result<Few<Value<'static>>> {
+    let parent = owned.given.first().filter(|parent| stays(&***parent)).and_then(|parent| parent.record());
     let pairs = ends.owner_keys.iter().zip(&ends.related_keys);
     let keys = pairs.map(|(&own, &related)| match parent {
         None => Ok(Value::Null(ends.owner.columns[own].ty)),
@@ -137,10 +155,10 @@ pub(super) fn as_key(
 }
 
 /// The rows of a `has_one` or `has_many`, which get the key of their owner.
-fn children<'f>(ends: &Ends, field: &str, record: Stored<'f>, branch: &'f mut Branch) -> Result<Front<'f>> {
+fn children<'f>(ends: &Ends, field: &str, owned: Owned<'f>) -> Result<Front<'f>> {
     // Those that were there come first, so that what is unique among them is free.
-    let (mut front, mut given) = branch.members.split();
-    if let Some(owner) = record {
+    let Owned { owner, gone: mut front, mut given, .. } = owned;
+    if let Some(owner) = owner {
         let pairs = || ends.owner_keys.iter().zip(&ends.related_keys);
         for (&own, &related) in pairs() {
             if given.is_empty() {
@@ -168,27 +186,24 @@ pub(super) async fn after(tx: &Tx, members: Rows<'_, '_>) -> Result<()> {
     for at in associations(members, &[AssociationKind::HasOne, AssociationKind::HasMany]) {
         let def = &schema.associations[at];
         let ends = Ends::of(schema, def)?;
-        let children = collect(members, at, |record, branch| children(&ends, def.field, record, branch))?;
+        let children = collect(members, at, |owned| children(&ends, def.field, owned))?;
         if !children.is_empty() {
             write(tx, children).await?;
         }
     }
     for at in associations(members, &[AssociationKind::BelongsTo]) {
         // Only now does no foreign key point at them.
-        let replaced = collect(members, at, |_, branch| {
-            let (mut all, mut given) = branch.members.split();
-            all.append(&mut given);
-            all.retain(|parent| parent.act() == Act::Delete);
-            Ok(all)
+        let replaced = collect(members, at, |mut owned| {
+            owned.gone.append(&mut owned.given);
+            owned.gone.retain(|parent| parent.act() == Act::Delete);
+            Ok(owned.gone)
         })?;
         if !replaced.is_empty() {
             write(tx, replaced).await?;
         }
     }
     for at in associations(members, &[AssociationKind::ManyToMany]) {
-        let related = collect(members, at, |_, branch| {
-            Ok(branch.members.split().1.into_iter().filter(|row| stays(&**row)).collect())
-        })?;
+        let related = collect(members, at, staying)?;
         if !related.is_empty() {
             write(tx, related).await?;
         }

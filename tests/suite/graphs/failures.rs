@@ -69,6 +69,11 @@ async fn what_is_not_loaded_is_not_replaced(db: &Db) {
     // Inserted as a new row, it has none yet.
     let copy = bare.change().set(Post::ID, post.id + 100).put_assoc(Post::COMMENTS, new_comments(["2"]));
     let copy = repo.insert(copy).await.unwrap();
+    // A copy takes nothing away from the row that it is a copy of.
+    let full = loaded(&repo, post.id, Post::LAX_COMMENTS).await;
+    let other = full.change().set(Post::ID, post.id + 200).put_assoc(Post::LAX_COMMENTS, new_comments(["3"]));
+    let other = repo.insert(other).await.unwrap();
+    repo.delete(&other.lax_comments.get().unwrap()[0]).await.unwrap();
     assert_eq!(comments(&repo).await, owned(&[("1", Some(post.id)), ("2", Some(copy.id))]));
 }
 
