@@ -13,8 +13,6 @@ use crate::weigh;
 
 /// Tasks that share the pool in `get_by_pk_16`.
 const TASKS: usize = 16;
-/// Rows of one upsert.
-const UPSERTED: i64 = 100;
 /// People who are renamed in turn.
 const RENAMED: i64 = 1_000;
 
@@ -34,6 +32,9 @@ pub(crate) enum Case {
     UpdateChanges,
     TxUpdate,
 }
+
+/// People of one `upsert`. Every second one is there already.
+const UPSERTED: i64 = 100;
 
 /// What one contender's turn took.
 #[derive(Clone, Copy)]
@@ -192,12 +193,13 @@ impl Case {
                 Ok(turn)
             }
             Case::Upsert => {
-                // Every other one of the first list is there, and all of the lists after it.
-                let old: Vec<Person> = (1..=UPSERTED).filter(|id| id % 2 == 0).map(person).collect();
-                ground.reset(&old).await?;
-                let renamed = |n: i64| move |id: i64| Person { name: format!("Name {n}"), ..person(id) };
-                let lists: Vec<Vec<Person>> = (0..ops).map(|n| (1..=UPSERTED).map(renamed(n)).collect()).collect();
-                let expected = lists.last().into_iter().flatten().collect::<Sum>();
+                // Those of an even number, under their old names.
+                let stored: Vec<Person> =
+                    (1..=ops * UPSERTED / 2).map(|n| Person { name: "old".to_owned(), ..person(n * 2) }).collect();
+                ground.reset(&stored).await?;
+                let list = |n: i64| (n * UPSERTED + 1..=(n + 1) * UPSERTED).map(person).collect::<Vec<_>>();
+                let lists: Vec<Vec<Person>> = (0..ops).map(list).collect();
+                let expected = lists.iter().flatten().collect::<Sum>();
                 let clock = Clock::start();
                 let written =
                     in_task(contender, |contender| async move { contender.upsert_many(lists).await }).await??;
@@ -207,8 +209,7 @@ impl Case {
                 Ok(turn)
             }
             Case::UpdateChanges => {
-                let (people, renames) = renames(ops);
-                ground.reset(&(1..=RENAMED).map(person).collect::<Vec<_>>()).await?;
+                let (renames, people) = renames(ground, ops).await?;
                 let clock = Clock::start();
                 let written =
                     in_task(contender, |contender| async move { contender.update_changes(renames).await }).await??;
@@ -218,8 +219,7 @@ impl Case {
                 Ok(turn)
             }
             Case::TxUpdate => {
-                let (people, renames) = renames(ops);
-                ground.reset(&(1..=RENAMED).map(person).collect::<Vec<_>>()).await?;
+                let (renames, people) = renames(ground, ops).await?;
                 let clock = Clock::start();
                 let written =
                     in_task(contender, |contender| async move { contender.tx_update(renames).await }).await??;
@@ -232,9 +232,10 @@ impl Case {
     }
 }
 
-/// People who are renamed in turn: what they are then, and each as it was with its new name.
-fn renames(ops: i64) -> (Vec<Person>, Vec<(Person, String)>) {
+/// Stores [`RENAMED`] people. Each of `ops` renames with the row as it is by then, and the people as they are after all.
+async fn renames(ground: &mut dyn Ground, ops: i64) -> Result<(Vec<(Person, String)>, Vec<Person>)> {
     let mut people: Vec<Person> = (1..=RENAMED).map(person).collect();
+    ground.reset(&people).await?;
     let mut renames = Vec::new();
     for (n, person) in (0..ops).zip((0..people.len()).cycle()) {
         let person = &mut people[person];
@@ -242,7 +243,7 @@ fn renames(ops: i64) -> (Vec<Person>, Vec<(Person, String)>) {
         person.name = format!("Name {n}");
         renames.push((old, person.name.clone()));
     }
-    (people, renames)
+    Ok((renames, people))
 }
 
 /// Starts work in a task of its own, as a server would.

@@ -143,10 +143,11 @@ pub(crate) trait Contender: Send + Sync {
     /// Inserts each tree in a transaction, and returns it with the keys that the database gave.
     async fn insert_graph(&self, trees: Vec<Tree>) -> Result<Vec<Root>>;
 
-    /// Inserts each list of people, and replaces those that are there. Returns how many rows were written.
+    /// Inserts each list of people in one call, or gives those who are there already their new name and colour. Returns how
+    /// many rows were written.
     async fn upsert_many(&self, lists: Vec<Vec<Person>>) -> Result<u64>;
 
-    /// Gives each person a new name, one call each. Returns how many rows were written.
+    /// Gives each person a new name, one call each that sends nothing but the name. Returns how many rows were written.
     async fn update_changes(&self, renames: Vec<(Person, String)>) -> Result<u64>;
 
     /// Gives each person a new name, in a transaction each. Returns how many rows were written.

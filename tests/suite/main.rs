@@ -12,6 +12,9 @@ mod faults;
 mod fetches;
 mod functions;
 mod graphs;
+mod large_writes;
+mod migrations;
+mod odd_schemas;
 mod plans;
 mod preloads;
 mod promises;
@@ -41,6 +44,9 @@ fn main() -> ExitCode {
         ("fetches", fetches::cases),
         ("functions", functions::cases),
         ("graphs", graphs::cases),
+        ("large_writes", large_writes::cases),
+        ("migrations", migrations::cases),
+        ("odd_schemas", odd_schemas::cases),
         ("plans", plans::cases),
         ("preloads", preloads::cases),
         ("promises", promises::cases),

@@ -95,8 +95,8 @@ impl Contender for Emr {
     async fn upsert_many(&self, lists: Vec<Vec<Person>>) -> Result<u64> {
         let mut written = 0;
         for list in lists {
-            let replace = OnConflict::replace((Person::NAME, Person::HAIR_COLOR)).target(Person::ID);
-            let counts = self.repo.upsert_all(list, replace).await?;
+            let newer = OnConflict::replace((Person::NAME, Person::HAIR_COLOR)).target(Person::ID);
+            let counts = self.repo.upsert_all(list, newer).await?;
             written += counts.inserted + counts.updated;
         }
         Ok(written)
@@ -105,9 +105,7 @@ impl Contender for Emr {
     async fn update_changes(&self, renames: Vec<(Person, String)>) -> Result<u64> {
         let mut written = 0;
         for (person, name) in renames {
-            let color = person.hair_color.clone();
-            let change = person.into_change().set(Person::NAME, name).set(Person::HAIR_COLOR, color);
-            self.repo.update(change).await?;
+            self.repo.update(person.into_change().set(Person::NAME, name)).await?;
             written += 1;
         }
         Ok(written)

@@ -157,8 +157,18 @@ pub(super) fn insert_one(db: &Connection, name: &str, hair_color: Option<&str>) 
 }
 
 pub(super) fn insert_many(db: &mut Connection, people: &[Person]) -> rusqlite::Result<u64> {
+    write_many(db, "INSERT INTO people (id, name, hair_color) VALUES (?, ?, ?)", people)
+}
+
+pub(super) fn upsert_many(db: &mut Connection, people: &[Person]) -> rusqlite::Result<u64> {
+    const UPSERT: &str = "INSERT INTO people (id, name, hair_color) VALUES (?, ?, ?) \
+                          ON CONFLICT (id) DO UPDATE SET name = excluded.name, hair_color = excluded.hair_color";
+    write_many(db, UPSERT, people)
+}
+
+fn write_many(db: &mut Connection, sql: &str, people: &[Person]) -> rusqlite::Result<u64> {
     let all = db.transaction()?;
-    let mut insert = all.prepare_cached("INSERT INTO people (id, name, hair_color) VALUES (?, ?, ?)")?;
+    let mut insert = all.prepare_cached(sql)?;
     let mut written = 0;
     for Person { id, name, hair_color } in people {
         written += insert.execute((id, name, hair_color))? as u64;
@@ -185,21 +195,6 @@ pub(super) fn insert_graph(db: &mut Connection, tree: Tree) -> rusqlite::Result<
     drop((insert_branch, insert_leaf));
     all.commit()?;
     Ok(Root { id: root_id, name: tree.name, branches: HasMany::loaded(branches) })
-}
-
-pub(super) fn upsert_many(db: &mut Connection, people: &[Person]) -> rusqlite::Result<u64> {
-    let all = db.transaction()?;
-    let mut upsert = all.prepare_cached(
-        "INSERT INTO people (id, name, hair_color) VALUES (?, ?, ?) \
-         ON CONFLICT (id) DO UPDATE SET name = excluded.name, hair_color = excluded.hair_color",
-    )?;
-    let mut written = 0;
-    for Person { id, name, hair_color } in people {
-        written += upsert.execute((id, name, hair_color))? as u64;
-    }
-    drop(upsert);
-    all.commit()?;
-    Ok(written)
 }
 
 pub(super) fn run(db: &Connection, sql: &str) -> rusqlite::Result<()> {

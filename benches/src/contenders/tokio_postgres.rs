@@ -52,9 +52,9 @@ struct Connection {
     entries: Statement,
     insert: Statement,
     unnest: Statement,
+    upsert: Statement,
     copy: Statement,
     update: Statement,
-    upsert: Statement,
     root: Statement,
     branches: Statement,
     leaves: Statement,
@@ -87,8 +87,6 @@ impl ManageConnection for Manager {
                      SELECT * FROM UNNEST($1::int8[], $2::text[], $3::text[])",
                 )
                 .await?,
-            copy: client.prepare("COPY people (id, name, hair_color) FROM STDIN (FORMAT binary)").await?,
-            update: client.prepare("UPDATE people SET name = $1 WHERE id = $2").await?,
             upsert: client
                 .prepare(
                     "INSERT INTO people (id, name, hair_color) \
@@ -96,6 +94,7 @@ impl ManageConnection for Manager {
                      ON CONFLICT (id) DO UPDATE SET name = excluded.name, hair_color = excluded.hair_color",
                 )
                 .await?,
+            copy: client.prepare("COPY people (id, name, hair_color) FROM STDIN (FORMAT binary)").await?,
             root: client.prepare("INSERT INTO roots (name) VALUES ($1) RETURNING id").await?,
             branches: client
                 .prepare("INSERT INTO branches (root_id, name) SELECT $1::int8, * FROM UNNEST($2::text[]) RETURNING id")
@@ -105,6 +104,7 @@ impl ManageConnection for Manager {
                     "INSERT INTO leaves (branch_id, name) SELECT * FROM UNNEST($1::int8[], $2::text[]) RETURNING id",
                 )
                 .await?,
+            update: client.prepare("UPDATE people SET name = $1 WHERE id = $2").await?,
             client,
         })
     }
@@ -222,7 +222,11 @@ impl Contender for TokioPostgres {
         for list in lists {
             let connection = self.pool.get().await?;
             let copies = self.road == Road::Copy || (self.road != Road::Unnest && list.len() >= COPY_FROM);
-            written += if copies { connection.copy(&list).await? } else { connection.unnest(&list).await? };
+            written += if copies {
+                connection.copy(&list).await?
+            } else {
+                connection.unnest(&connection.unnest, &list).await?
+            };
         }
         Ok(written)
     }
@@ -242,7 +246,7 @@ impl Contender for TokioPostgres {
         let mut written = 0;
         for list in lists {
             let connection = self.pool.get().await?;
-            written += connection.arrays(&connection.upsert, &list).await?;
+            written += connection.unnest(&connection.upsert, &list).await?;
         }
         Ok(written)
     }
@@ -333,11 +337,7 @@ impl Connection {
         Ok(Root { id, name, branches: HasMany::loaded(branches.collect()) })
     }
 
-    async fn unnest(&self, people: &[Person]) -> Result<u64, Error> {
-        self.arrays(&self.unnest, people).await
-    }
-
-    async fn arrays(&self, statement: &Statement, people: &[Person]) -> Result<u64, Error> {
+    async fn unnest(&self, statement: &Statement, people: &[Person]) -> Result<u64, Error> {
         let ids: Vec<i64> = people.iter().map(|person| person.id).collect();
         let names: Vec<&str> = people.iter().map(|person| person.name.as_str()).collect();
         let colors: Vec<_> = people.iter().map(|person| person.hair_color.as_deref()).collect();

@@ -64,7 +64,7 @@ impl Place for SqlitePlace {
 
     async fn contender(&self, case: Case, lib: &str) -> Result<Arc<dyn Contender>> {
         // A program that must not block its runtime pays the hop; beside a long call it is nothing.
-        let hops = !matches!(case, Case::Load | Case::InsertMany(_) | Case::Preload | Case::InsertGraph | Case::Upsert);
+        let hops = !matches!(case, Case::Load | Case::InsertMany(_) | Case::InsertGraph | Case::Upsert | Case::Preload);
         Ok(match lib {
             "emr" => Arc::new(Emr::open(self.options()).await?),
             "driver" | "control" if hops => Arc::new(OneHop::open(&self.file)?),

@@ -103,13 +103,13 @@ pub(super) async fn before(tx: &Tx, members: Rows<'_, '_>) -> Result<()> {
     for at in associations(members, &[AssociationKind::BelongsTo]) {
         let def = &schema.associations[at];
         let ends = Ends::of(schema, def)?;
-        let parents = collect(members, at, staying)?;
+        let parents = collect(members, at, |owned| Ok(staying(owned)))?;
         if !parents.is_empty() {
             write(tx, parents).await?;
         }
         for member in members.iter_mut() {
             let Some(owned) = owned(&mut **member, at) else { continue };
-            let keys = parent_keys(&ends, owned)?;
+            let keys = parent_keys(&ends, &owned)?;
             for (&own, key) in ends.owner_keys.iter().zip(keys) {
                 if member.sets(own) {
                     return Err(Error::invalid(format!(
@@ -125,13 +125,13 @@ pub(super) async fn before(tx: &Tx, members: Rows<'_, '_>) -> Result<()> {
 }
 
 /// Those of the given rows that stay.
-fn staying(mut owned: Owned<'_>) -> Result<Front<'_>> {
+fn staying(mut owned: Owned<'_>) -> Front<'_> {
     owned.given.retain(|member| stays(&**member));
-    Ok(owned.given)
+    owned.given
 }
 
 /// The foreign key of a row that belongs to the given row, or to none.
-fn parent_keys(ends: &Ends, owned: Owned<'_>) -> Result<Few<Value<'static>>> {
+fn parent_keys(ends: &Ends, owned: &Owned<'_>) -> Result<Few<Value<'static>>> {
     let parent = owned.given.first().filter(|parent| stays(&***parent)).and_then(|parent| parent.record());
     let pairs = ends.owner_keys.iter().zip(&ends.related_keys);
     let keys = pairs.map(|(&own, &related)| match parent {
@@ -203,7 +203,7 @@ pub(super) async fn after(tx: &Tx, members: Rows<'_, '_>) -> Result<()> {
         }
     }
     for at in associations(members, &[AssociationKind::ManyToMany]) {
-        let related = collect(members, at, staying)?;
+        let related = collect(members, at, |owned| Ok(staying(owned)))?;
         if !related.is_empty() {
             write(tx, related).await?;
         }
