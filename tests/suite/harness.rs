@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use emr::prelude::*;
+use emr::test::{Instrument, Operation, TestRepo};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 pub(crate) use record::{assert_unsupported, assert_unsupported_in_part, not_here};
@@ -67,11 +68,11 @@ pub(crate) struct Db {
     options: RepoOptions,
     _folder: Option<tempfile::TempDir>,
     schema: Option<String>,
+    test: Option<TestRepo>,
 }
 
 impl Db {
     async fn create(backend: Backend, record: &Arc<Record>) -> Db {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
         let (options, folder, schema) = match backend {
             Backend::Sqlite => {
                 let folder = tempfile::tempdir().expect("a folder");
@@ -79,8 +80,7 @@ impl Db {
                 (RepoOptions::sqlite(file.to_str().expect("a Unicode path")), Some(folder), None)
             }
             Backend::Postgres => {
-                let n = NEXT.fetch_add(1, Ordering::Relaxed);
-                let schema = format!("emr_{}_{n}", std::process::id());
+                let schema = unused_schema();
                 let admin = emr::open(backend.url()).await.expect("the server");
                 admin
                     .script(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}"))
@@ -93,7 +93,19 @@ impl Db {
         };
         let options = lie::through_the_lie(options, record);
         let repo = emr::open(options.clone()).await.expect("a repo");
-        Db { backend, repo, options, _folder: folder, schema }
+        Db { backend, repo, options, _folder: folder, schema, test: None }
+    }
+
+    /// A schema that is there for one test repo alone: whatever the case makes of it, nothing needs to be dropped. Only
+    /// for cases that commit nothing to somebody else.
+    async fn in_test_repo(backend: Backend, record: &Arc<Record>) -> Db {
+        let options = RepoOptions::from_url(&backend.url()).expect("a URL");
+        // Two schemas of one name would wait for each other, though neither is ever committed.
+        let schema = unused_schema();
+        let options = lie::through_the_lie(options.extra("options", format!("-csearch_path={schema}")), record);
+        let test = TestRepo::start(options.clone()).await.expect("a test repo");
+        test.script(&format!("CREATE SCHEMA {schema}")).await.expect("a schema");
+        Db { backend, repo: test.repo().clone(), options, _folder: None, schema: None, test: Some(test) }
     }
 
     /// The settings of the database, for repos with others.
@@ -106,7 +118,17 @@ impl Db {
         emr::open(self.options()).await.expect("another repo")
     }
 
+    /// Another repo on the same database, and what notes its operations.
+    pub(crate) async fn instrumented(&self) -> (RepoHandle, Instrument) {
+        let instrument = Instrument::new();
+        (emr::open(self.options().layer(instrument.clone())).await.expect("another repo"), instrument)
+    }
+
     async fn drop_database(self) {
+        if let Some(test) = self.test {
+            test.stop().await.expect("a rollback");
+            return;
+        }
         self.repo.stop(std::time::Duration::from_millis(100)).await;
         if let Some(schema) = self.schema {
             let admin = emr::open(self.backend.url()).await.expect("the server");
@@ -114,6 +136,16 @@ impl Db {
             admin.stop(std::time::Duration::ZERO).await;
         }
     }
+}
+
+fn unused_schema() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("emr_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// The statements that an instrument noted since the last look.
+pub(crate) fn sent(instrument: &Instrument) -> Vec<Operation> {
+    instrument.take().into_iter().filter(|one| one.verb.is_statement()).collect()
 }
 
 /// One behaviour, on a database.
@@ -129,14 +161,38 @@ where
 {
     let record = Record::of_thread();
     runtime().block_on(async move {
-        let db = Arc::new(Db::create(backend, &record).await);
-        // In a task of its own, so that the database is dropped also after a panic.
-        let outcome = tokio::spawn(record.in_task(case(Arc::clone(&db)))).await;
-        if let Ok(db) = Arc::try_unwrap(db) {
-            db.drop_database().await;
-        }
-        outcome.map_err(|error| panic_text(error.into_panic()))
+        let db = Db::create(backend, &record).await;
+        run(db, record, case).await
     })
+}
+
+/// Runs a case that commits nothing to somebody else: in a test repo where that is faster, which is where there is a
+/// server.
+pub(crate) fn on_test_db<F>(backend: Backend, case: impl FnOnce(Arc<Db>) -> F + Send + 'static) -> Result<(), String>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    if backend == Backend::Sqlite {
+        return on_db(backend, case);
+    }
+    let record = Record::of_thread();
+    runtime().block_on(async move {
+        let db = Db::in_test_repo(backend, &record).await;
+        run(db, record, case).await
+    })
+}
+
+async fn run<F>(db: Db, record: Arc<Record>, case: impl FnOnce(Arc<Db>) -> F) -> Result<(), String>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let db = Arc::new(db);
+    // In a task of its own, so that the database is dropped also after a panic.
+    let outcome = tokio::spawn(record.in_task(case(Arc::clone(&db)))).await;
+    if let Ok(db) = Arc::try_unwrap(db) {
+        db.drop_database().await;
+    }
+    outcome.map_err(|error| panic_text(error.into_panic()))
 }
 
 fn panic_text(panic: Box<dyn std::any::Any + Send>) -> String {
@@ -171,17 +227,33 @@ macro_rules! db_cases {
 #[macro_export]
 macro_rules! repo_cases {
     ($($name:ident),* $(,)?) => {
+        $crate::cases_on! { on_db: $($name),* }
+    };
+}
+
+/// The same, in test repos: for cases that look at nothing but what they get.
+#[macro_export]
+macro_rules! test_repo_cases {
+    ($($name:ident),* $(,)?) => {
+        $crate::cases_on! { on_test_db: $($name),* }
+    };
+}
+
+/// The cases of both.
+#[macro_export]
+macro_rules! cases_on {
+    ($on:ident: $($name:ident),*) => {
         pub(crate) fn cases() -> Vec<$crate::harness::Case> {
             vec![$($crate::harness::Case {
                 name: stringify!($name),
                 run: |backend| {
-                    $crate::harness::on_db(backend, |db| async move { $name(&emr::AnyRepo::from(&db.repo)).await })?;
-                    $crate::harness::on_db(backend, |db| async move {
+                    $crate::harness::$on(backend, |db| async move { $name(&emr::AnyRepo::from(&db.repo)).await })?;
+                    $crate::harness::$on(backend, |db| async move {
                         let tx = db.repo.begin().await.expect("a transaction");
                         $name(&emr::AnyRepo::from(&tx)).await;
                         tx.commit().await.expect("a commit");
                     })?;
-                    $crate::harness::on_db(backend, |db| async move {
+                    $crate::harness::$on(backend, |db| async move {
                         let checkout = db.repo.checkout().await.expect("a checkout");
                         $name(&emr::AnyRepo::from(&checkout)).await;
                     })

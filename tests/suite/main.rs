@@ -12,7 +12,9 @@ mod faults;
 mod fetches;
 mod functions;
 mod graphs;
+mod instruments;
 mod large_writes;
+mod logs;
 mod migrations;
 mod odd_schemas;
 mod plans;
@@ -25,8 +27,10 @@ mod reloads;
 mod retries;
 mod schemas;
 mod streams;
+mod test_repos;
 mod transaction_rows;
 mod transactions;
+mod trips;
 mod types;
 mod upserts;
 mod writes;
@@ -44,6 +48,8 @@ fn main() -> ExitCode {
         ("fetches", fetches::cases),
         ("functions", functions::cases),
         ("graphs", graphs::cases),
+        ("instruments", instruments::cases),
+        ("logs", logs::cases),
         ("large_writes", large_writes::cases),
         ("migrations", migrations::cases),
         ("odd_schemas", odd_schemas::cases),
@@ -56,8 +62,10 @@ fn main() -> ExitCode {
         ("reloads", reloads::cases),
         ("retries", retries::cases),
         ("streams", streams::cases),
+        ("test_repos", test_repos::cases),
         ("transaction_rows", transaction_rows::cases),
         ("transactions", transactions::cases),
+        ("trips", trips::cases),
         ("types", types::cases),
         ("upserts", upserts::cases),
         ("writes", writes::cases),

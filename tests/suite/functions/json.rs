@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::items::{Item, item, items, value};
 
-repo_cases![
+test_repo_cases![
     t17_untyped_map,
     t22_sq3_json_extract_path_with_primitive_values,
     t23_sq4_json_extract_path_with_arrays_and_objects,

@@ -9,7 +9,7 @@ use emr::{Bound, Window};
 
 use super::items::{Item, decimal, item, items, visited};
 
-repo_cases![
+test_repo_cases![
     w1_over,
     w2_frame,
     ranking_functions,

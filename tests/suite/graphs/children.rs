@@ -6,8 +6,7 @@ use super::schemas::{
     Comment, Permalink, Post, Vote, comments, create, loaded, new_comment, new_comments, new_link, new_post, owned,
     permalinks,
 };
-use crate::blog::Statements;
-use crate::harness::Db;
+use crate::harness::{Db, sent};
 
 db_cases![
     a12_has_one_is_inserted_and_replaced,
@@ -298,36 +297,36 @@ async fn the_filter_of_an_association_is_set_in_new_rows(db: &Db) {
 
 async fn ten_thousand_children_are_few_statements(db: &Db) {
     create(&db.repo).await;
-    let (repo, statements) = Statements::of(db).await;
+    let (repo, statements) = db.instrumented().await;
     let many: Vec<_> = (0..10_000).map(|n| new_comment(&n.to_string())).collect();
     let post = repo.insert(new_post("p").put_assoc(Post::COMMENTS, many)).await.unwrap();
-    assert!(statements.count() < 10, "some statements for ten thousand rows");
+    assert!(sent(&statements).len() < 10, "some statements for ten thousand rows");
     let stored = post.comments.get().unwrap();
     assert_eq!((stored.len(), stored[9_999].text.as_str()), (10_000, "9999"));
     let sum = Comment::query().filter(Comment::POST_ID.eq(post.id)).order_by(Comment::ID.asc());
     assert_eq!(repo.all(sum).await.unwrap(), stored);
-    statements.take();
+    sent(&statements);
     let post = repo.update(post.change().clear_assoc(Post::COMMENTS)).await.unwrap();
-    assert!(statements.count() < 30, "some hundred rows for each statement");
+    assert!(sent(&statements).len() < 30, "some hundred rows for each statement");
     assert_eq!((post.comments.get().unwrap().len(), comments(&repo).await.len()), (0, 0));
 }
 
 async fn levels_go_in_together_and_kept_rows_send_nothing(db: &Db) {
     create(&db.repo).await;
-    let (repo, statements) = Statements::of(db).await;
+    let (repo, statements) = db.instrumented().await;
     let votes = || (0..10).map(|n| Vote::build().set(Vote::VALUE, n)).collect::<Vec<_>>();
     let given: Vec<_> = (0..10).map(|n| new_comment(&n.to_string()).put_assoc(Comment::VOTES, votes())).collect();
-    statements.take();
+    sent(&statements);
     let post = repo.insert(new_post("p").put_assoc(Post::COMMENTS, given)).await.unwrap();
-    let sent = statements.take();
-    let inserts = sent.iter().filter(|(sql, _)| sql.contains("INSERT")).count();
-    assert_eq!(inserts, 3, "one for each level: {sent:?}");
+    let noted = sent(&statements);
+    let inserts = noted.iter().filter(|one| one.text.contains("INSERT")).count();
+    assert_eq!(inserts, 3, "one for each level: {noted:?}");
     assert_eq!(repo.count(Vote::query()).await.unwrap(), 100);
     assert_eq!(post, loaded(&repo, post.id, Post::COMMENTS.then(Comment::VOTES)).await);
     // What is as it was sends nothing, not even the beginning of a transaction.
-    statements.take();
+    sent(&statements);
     let same = post.change().put_assoc(Post::COMMENTS, post.comments.get().unwrap().to_vec());
     assert!(same.is_empty());
     assert_eq!(repo.update(same).await.unwrap(), post);
-    assert_eq!(statements.count(), 0);
+    assert_eq!(sent(&statements).len(), 0);
 }

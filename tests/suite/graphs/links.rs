@@ -4,8 +4,7 @@ use emr::prelude::*;
 use emr::uuid::Uuid;
 
 use super::schemas::{Membership, Post, User, create, links, loaded, names, new_post, new_user, user};
-use crate::blog::Statements;
-use crate::harness::Db;
+use crate::harness::{Db, sent};
 
 db_cases![
     a19_links_come_and_go_and_rows_stay,
@@ -120,14 +119,14 @@ async fn r30_a_row_is_linked_once(db: &Db) {
     let repo = &db.repo;
     create(repo).await;
     repo.script("CREATE UNIQUE INDEX g_posts_users_pair ON g_posts_users (post_id, user_id)").await.unwrap();
-    let (repo, statements) = Statements::of(db).await;
+    let (repo, statements) = db.instrumented().await;
     let [ann, bob] = [user(&repo, "ann").await, user(&repo, "bob").await];
-    statements.take();
+    sent(&statements);
     let twice = new_post("p").put_assoc(Post::UNIQUE_USERS, [&ann, &bob, &ann]);
     assert_eq!(twice.errors().get("unique_users.2.id")[0].code(), "unique");
     let error = repo.insert(twice).await.unwrap_err();
     assert_eq!(error.field_errors().unwrap().messages()["unique_users.2.id"], ["has already been taken"]);
-    assert_eq!(statements.count(), 0, "before anything was sent");
+    assert_eq!(sent(&statements).len(), 0, "before anything was sent");
     let post = repo.insert(new_post("p").put_assoc(Post::UNIQUE_USERS, [&ann])).await.unwrap();
     // Somebody else was faster: the link is there, and that is what was asked for.
     let other = loaded(&repo, post.id, Post::USERS).await;
@@ -174,13 +173,13 @@ async fn r32_in_two_writes(db: &Db) {
 
 async fn links_of_many_owners_are_one_statement(db: &Db) {
     create(&db.repo).await;
-    let (repo, statements) = Statements::of(db).await;
+    let (repo, statements) = db.instrumented().await;
     let [ann, bob] = [user(&repo, "ann").await, user(&repo, "bob").await];
-    statements.take();
+    sent(&statements);
     let posts = (0..20).map(|n| new_post(&n.to_string()).put_assoc(Post::USERS, [&ann, &bob])).collect::<Vec<_>>();
     let cid = repo.insert(new_user("cid").put_assoc(User::POSTS, posts)).await.unwrap();
-    let sent = statements.take();
-    assert_eq!(sent.iter().filter(|(sql, _)| sql.contains("INSERT")).count(), 3, "{sent:?}");
+    let noted = sent(&statements);
+    assert_eq!(noted.iter().filter(|one| one.text.contains("INSERT")).count(), 3, "{noted:?}");
     let ids = cid.posts.get().unwrap().iter().flat_map(|post| [(post.id, ann.id), (post.id, bob.id)]);
     assert_eq!(links(&repo).await, ids.collect::<Vec<_>>());
 }
