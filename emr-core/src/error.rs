@@ -72,6 +72,21 @@ pub enum ErrorKind {
         /// The errors by field.
         errors: Errors,
     },
+    /// An association was written whose rows are not loaded: what is to be replaced is not known. Nothing was sent.
+    AssociationNotLoaded {
+        /// The struct.
+        schema: &'static str,
+        /// The field of the association.
+        association: &'static str,
+    },
+    /// A write leaves out a row that is associated, and the association does not say by
+    /// [`on_replace`](crate::OnReplace) what becomes of it. Nothing was sent.
+    Replaced {
+        /// The struct.
+        schema: &'static str,
+        /// The field of the association.
+        association: &'static str,
+    },
     /// Nobody gave a connection back within the deadline.
     PoolTimeout {
         /// How long the call waited.

@@ -21,6 +21,7 @@ mod exec;
 mod explain;
 mod expr;
 mod from_row;
+mod graph;
 mod handle;
 mod insert;
 mod intercept;
@@ -79,6 +80,7 @@ pub use expr::{
     functions, selected,
 };
 pub use from_row::FromRow;
+pub use graph::{Children, IntoChild, IntoChildren};
 pub use handle::{RepoHandle, RepoStats};
 pub use insert::{BulkInsert, RowSource};
 pub use intercept::{Interceptor, Interceptors, Operation, RawSql, Reading, SqlPlace, Writing, Written, WrittenFuture};
@@ -97,7 +99,9 @@ pub use query::{
 pub use repo::{Fetch, Repo, Transactional};
 pub use result::{ColumnIndex, QueryResult};
 pub use row::{Cell, Cells, Discard, Mismatch, ResultColumn, Row, RowSink};
-pub use schema::{AssociationDef, AssociationKind, ColumnDef, Generated, Schema, Stamp, Syncable, Through};
+pub use schema::{
+    AssociationDef, AssociationKind, ColumnDef, Generated, OnDelete, OnReplace, Schema, Stamp, Syncable, Through,
+};
 pub use sql::{BindContext, Effect, Params, Sql, SqlBuilder};
 pub use statement::{Delete, IntoStatement, Statement};
 pub use transaction::{TransactionOptions, Tx};

@@ -1,6 +1,7 @@
 //! Interceptors: what they see, what they change, and what they hear of.
 
 mod audits;
+mod graphs;
 mod handles;
 mod joins;
 mod raw;
@@ -12,7 +13,7 @@ use crate::harness::Case;
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for part in [audits::cases, handles::cases, joins::cases, raw::cases, reads::cases, writes::cases] {
+    for part in [audits::cases, graphs::cases, handles::cases, joins::cases, raw::cases, reads::cases, writes::cases] {
         cases.extend(part());
     }
     cases

@@ -11,6 +11,7 @@ mod constraints;
 mod faults;
 mod fetches;
 mod functions;
+mod graphs;
 mod instruments;
 mod interceptors;
 mod large_writes;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         ("faults", faults::cases),
         ("fetches", fetches::cases),
         ("functions", functions::cases),
+        ("graphs", graphs::cases),
         ("instruments", instruments::cases),
         ("logs", logs::cases),
         ("interceptors", interceptors::cases),

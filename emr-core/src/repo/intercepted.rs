@@ -2,11 +2,14 @@
 
 mod change;
 mod insert;
+mod link;
 mod many;
 mod tell;
 mod upsert;
 
 pub(super) use change::{delete, delete_if_exists, update};
+pub(crate) use link::{ask_link, tell_link};
+
 pub(super) use insert::{insert, insert_all, insert_from};
 pub(super) use many::{delete_all, delete_all_returning, seen, update_all, update_all_returning};
 pub(super) use upsert::{upsert, upsert_all, upsert_all_returning, upsert_from};

@@ -27,6 +27,11 @@ use futures_core::Stream;
 pub use fetch::Fetch;
 pub use locks::Transactional;
 
+pub(crate) use change::{delete_in, finish, update_row};
+pub(crate) use intercepted::{ask_link, tell_link};
+pub(crate) use upsert::upsert_row;
+pub(crate) use write::{delete_all as delete_rows, insert_row, update_rows};
+
 use crate::association::Record;
 use crate::changeset::{Changeset, NewRow, OldRow};
 use crate::checkout::Checkout;
@@ -250,7 +255,9 @@ pub trait Repo: Executor {
     }
 
     /// Inserts a row and returns it as the database stored it. The row is a struct, of which all columns are
-    /// written (but read-only ones), or a changeset, of which the set ones are.
+    /// written (but read-only ones), or a changeset, of which the set ones are, and the associated rows that
+    /// [`put_assoc`](Changeset::put_assoc) and [`cast_assoc`](Changeset::cast_assoc) gave it. What is in the slots of a struct is
+    /// not written.
     ///
     /// # Errors
     /// [`Validation`](crate::ErrorKind::Validation) for a changeset with errors, before anything is sent, and for a violated
@@ -372,8 +379,8 @@ pub trait Repo: Executor {
         async move { write::insert_or_update(self, changes).await }
     }
 
-    /// Writes the changes of a changeset to its row and returns the row as the database stored it. Without
-    /// changes nothing is sent and the row comes back as it is.
+    /// Writes the changes of a changeset to its row, and those of its associations, and returns the row as the database
+    /// stored it. Without changes nothing is sent and the row comes back as it is.
     ///
     /// # Errors
     /// [`Stale`](crate::ErrorKind::Stale) if no row has the key and meets the changeset's conditions; [`InvalidCall`](crate::ErrorKind::InvalidCall) for a
@@ -412,7 +419,8 @@ pub trait Repo: Executor {
     }
 
     /// Deletes the row with this struct's key: `&row`, or a changeset of it, for its conditions
-    /// ([`optimistic_lock`](Changeset::optimistic_lock)) and declared constraints.
+    /// ([`optimistic_lock`](Changeset::optimistic_lock)) and declared constraints. What its associations say by
+    /// [`on_delete`](crate::OnDelete) is done before, in the same transaction.
     ///
     /// # Errors
     /// [`Stale`](crate::ErrorKind::Stale) if no row has the key and meets the conditions;
@@ -423,7 +431,8 @@ pub trait Repo: Executor {
         async move { change::delete(self, row).await }
     }
 
-    /// Deletes the row with this struct's key if it is there, and tells whether it was.
+    /// Deletes the row with this struct's key if it is there, and tells whether it was. What its associations say by
+    /// [`on_delete`](crate::OnDelete) is done before, in the same transaction.
     fn delete_if_exists<T: Syncable>(&self, row: &T) -> impl Future<Output = Result<bool>> + Send {
         async move { write::delete_if_exists(self, row).await }
     }

@@ -12,6 +12,7 @@ use crate::dialect::{OutcomeStyle, UpsertStyle};
 use crate::error::{Error, Result};
 use crate::exec::{Executor, Job, run};
 use crate::from_row::FromRow;
+use crate::graph;
 use crate::insert::BulkInsert;
 use crate::query::SelectBody;
 use crate::render::{self, Cell, Insert, Returned};
@@ -72,15 +73,27 @@ pub(super) async fn upsert<T: Syncable, R: NewRow<T>>(
     if row.is_to_prepare() {
         return Err(Error::invalid("prepare_changes is for insert, update and delete: an upsert may do neither"));
     }
+    if row.has_associations() {
+        return match row.into_changeset() {
+            Some(changes) => Box::pin(graph::upsert(executor, changes, on_conflict)).await,
+            None => Err(Error::invalid("only a changeset has associations to write")),
+        };
+    }
+    let written = upsert_row(executor, &mut row, on_conflict.conflict()).await.map_err(|error| row.refine(error))?;
+    Ok(written.map_or(Upserted::Skipped, Upserted::of))
+}
+
+/// Upserts the row itself: what was written and whether it is new.
+pub(crate) async fn upsert_row<T: Syncable, R: NewRow<T>>(
+    executor: &impl Executor,
+    row: &mut R,
+    conflict: &Conflict,
+) -> Result<Option<(T, bool)>> {
     row.prepare();
     if !executor.interceptors().is_empty() {
-        let upserted = Box::pin(intercepted::upsert(executor, &row, &on_conflict)).await;
-        return upserted.map_err(|error| row.refine(error));
+        return Box::pin(intercepted::upsert(executor, &*row, conflict)).await;
     }
-    let written = insert_row::<T, R, (T, bool)>(executor, &row, Some(on_conflict.conflict()))
-        .await
-        .map_err(|error| row.refine(error))?;
-    Ok(written.map_or(Upserted::Skipped, Upserted::of))
+    insert_row(executor, row, Some(conflict)).await
 }
 
 /// Rows that are inserted together: they set the same columns.

@@ -2,15 +2,17 @@
 
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::change::finish;
 use super::intercepted;
-use crate::changeset::{Changeset, Errors, NewRow};
+use crate::changeset::{Action, Changeset, Errors, NewRow, OldRow};
 use crate::connection::Role;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{Call, Executor, Job, refuse_read_only, run};
+use crate::graph;
 use crate::insert::{BulkInsert, RowSource, Rows};
-use crate::query::{SelectBody, Update};
+use crate::query::{Assignment, SelectBody, Update};
 use crate::render;
 use crate::row::{Discard, RowSink};
 use crate::schema::Syncable;
@@ -25,23 +27,41 @@ pub(super) fn write<T: Syncable>(verb: &'static str) -> Call {
 
 pub(super) async fn insert<T: Syncable, R: NewRow<T>>(executor: &impl Executor, row: R) -> Result<T> {
     row.check()?;
+    if row.has_associations() {
+        // In a place of its own: it is nothing to those who write one row.
+        return Box::pin(insert_graph(executor, row)).await;
+    }
     if !row.is_to_prepare() {
-        return insert_row(executor, row).await;
+        let mut row = row;
+        return insert_row(executor, &mut row).await;
     }
     refuse_read_only(executor)?;
     let tx = executor.start(TransactionOptions::new()).await?;
-    let result = async { insert_row(&tx, row.prepare_in(&tx).await?).await }.await;
+    let result = async {
+        let mut row = row.prepare_in(&tx).await?;
+        if row.has_associations() { Box::pin(insert_graph(&tx, row)).await } else { insert_row(&tx, &mut row).await }
+    };
+    let result = result.await;
     finish(tx, result).await
 }
 
-async fn insert_row<T: Syncable, R: NewRow<T>>(executor: &impl Executor, mut row: R) -> Result<T> {
+async fn insert_graph<T: Syncable, R: NewRow<T>>(executor: &impl Executor, row: R) -> Result<T> {
+    match row.into_changeset() {
+        Some(changes) => graph::save(executor, changes, Action::Insert).await,
+        None => Err(Error::invalid("only a changeset has associations to write")),
+    }
+}
+
+/// Inserts the row itself.
+pub(crate) async fn insert_row<T: Syncable, R: NewRow<T>>(executor: &impl Executor, row: &mut R) -> Result<T> {
     row.prepare();
     if !executor.interceptors().is_empty() {
         return Box::pin(intercepted::insert(executor, row)).await;
     }
     if R::COMPUTED {
-        return super::upsert::insert_computed(executor, &row).await;
+        return super::upsert::insert_computed(executor, row).await;
     }
+    let row = &*row;
     let columns = row.columns()?;
     let options = executor.call_options();
     let dialect = executor.inner().0.dialect();
@@ -74,6 +94,11 @@ pub(super) fn check_all<T: Syncable, R: NewRow<T>>(rows: &[R]) -> Result<()> {
         if let Err(error) = row.check() {
             let Some(found) = error.field_errors() else { return Err(error) };
             errors.nest(&at.to_string(), found.clone());
+        }
+        if row.has_associations() {
+            return Err(Error::invalid(
+                "associations are written by single inserts: insert_all writes rows of one table",
+            ));
         }
         if row.is_to_prepare() {
             return Err(Error::invalid("prepare_changes is for single inserts: insert_all writes many rows at once"));
@@ -201,9 +226,17 @@ pub(super) async fn insert_rows_returning<T: Syncable, R: NewRow<T>>(
 }
 
 pub(super) async fn update_all<T: Syncable>(executor: &impl Executor, update: &Update<T>) -> Result<u64> {
+    update_rows(executor, update.query.body(), &update.assignments).await
+}
+
+/// Updates the rows of a query of any table.
+pub(crate) async fn update_rows(
+    executor: &impl Executor,
+    query: &SelectBody,
+    assignments: &[Assignment],
+) -> Result<u64> {
     if !executor.interceptors().is_empty()
-        && let Some(rows) =
-            Box::pin(intercepted::update_all(executor, update.query.body(), &update.assignments)).await?
+        && let Some(rows) = Box::pin(intercepted::update_all(executor, query, assignments)).await?
     {
         return Ok(rows);
     }
@@ -211,10 +244,10 @@ pub(super) async fn update_all<T: Syncable>(executor: &impl Executor, update: &U
     let dialect = executor.inner().0.dialect();
     let (_, done) = run(
         executor,
-        write::<T>("update_all"),
+        Call { role: Role::Write, table: query.table(), verb: "update_all", enforced: false },
         |capabilities| {
             SqlBuilder::build(dialect, capabilities, |out| {
-                render::update_all(out, update.query.body(), &update.assignments, options.prefix.as_deref());
+                render::update_all(out, query, assignments, options.prefix.as_deref());
             })
             .map(|(sql, params)| Job::Statement(sql, params))
         },
@@ -225,6 +258,15 @@ pub(super) async fn update_all<T: Syncable>(executor: &impl Executor, update: &U
 }
 
 pub(super) async fn delete_if_exists<T: Syncable>(executor: &impl Executor, row: &T) -> Result<bool> {
+    if T::schema().cascades() {
+        refuse_read_only(executor)?;
+        // It tells of a row that is there.
+        let row = Gone(row, AtomicBool::new(false));
+        let tx = executor.start(TransactionOptions::new()).await?;
+        let result = super::change::delete_in(&tx, &row).await;
+        finish(tx, result).await?;
+        return Ok(!row.1.into_inner());
+    }
     if !executor.interceptors().is_empty() {
         return Box::pin(intercepted::delete_if_exists(executor, row)).await;
     }
@@ -264,6 +306,20 @@ pub(super) async fn insert_or_update<T: Syncable>(executor: &impl Executor, chan
     }
 }
 
+/// A row that may be gone already, and whether it was.
+struct Gone<'r, T>(&'r T, AtomicBool);
+
+impl<T: Syncable> OldRow<T> for Gone<'_, T> {
+    fn row(&self) -> Option<&T> {
+        Some(self.0)
+    }
+
+    fn missed_old(&self) -> Result<()> {
+        self.1.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
 /// The schema or database of rows that name none.
 pub(super) fn prefix_of<T: Syncable>(executor: &impl Executor) -> Option<Arc<str>> {
     match T::schema().prefix {
@@ -272,7 +328,7 @@ pub(super) fn prefix_of<T: Syncable>(executor: &impl Executor) -> Option<Arc<str
     }
 }
 
-pub(super) async fn delete_all(executor: &impl Executor, query: &SelectBody) -> Result<u64> {
+pub(crate) async fn delete_all(executor: &impl Executor, query: &SelectBody) -> Result<u64> {
     if !executor.interceptors().is_empty()
         && let Some(rows) = Box::pin(intercepted::delete_all(executor, query)).await?
     {

@@ -44,7 +44,7 @@ fn of_key(
 }
 
 /// Updates a row by a changeset that is finished.
-pub(in crate::repo) async fn update<T: Syncable>(executor: &impl Executor, changes: Changeset<T>) -> Result<T> {
+pub(in crate::repo) async fn update<T: Syncable>(executor: &impl Executor, changes: &Changeset<T>) -> Result<T> {
     let any = executor.as_any_repo();
     let repo = &Repo { repo: &any, options: executor.call_options() };
     let schema = T::schema();
@@ -80,7 +80,7 @@ pub(in crate::repo) async fn update<T: Syncable>(executor: &impl Executor, chang
     }
 }
 
-pub(in crate::repo) async fn delete<T: Syncable>(executor: &impl Executor, row: impl OldRow<T>) -> Result<()> {
+pub(in crate::repo) async fn delete<T: Syncable>(executor: &impl Executor, row: &impl OldRow<T>) -> Result<()> {
     let Some(data) = row.row() else { return Err(no_old_row::<T>()) };
     let body = of_key(T::schema(), row.old_prefix(), &key_of(data), row.conditions())?;
     let done = delete_by_key(executor, T::schema(), body).await.map_err(|error| row.refine_old(error))?;

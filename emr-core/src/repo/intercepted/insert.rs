@@ -19,10 +19,10 @@ use crate::sinks::Structs;
 const INSERT: Operation = Operation::Insert;
 
 /// Inserts a row that is prepared.
-pub(in crate::repo) async fn insert<T: Syncable, R: NewRow<T>>(executor: &impl Executor, new: R) -> Result<T> {
+pub(in crate::repo) async fn insert<T: Syncable, R: NewRow<T>>(executor: &impl Executor, new: &R) -> Result<T> {
     let any = executor.as_any_repo();
     let repo = &Repo { repo: &any, options: executor.call_options() };
-    let draft = row::<T, R>(repo, "insert", &new)?;
+    let draft = row::<T, R>(repo, "insert", new)?;
     if !repo.interceptors().observe(T::schema()) {
         return upsert::insert_computed(repo, &draft).await.map_err(|error| new.refine(error));
     }

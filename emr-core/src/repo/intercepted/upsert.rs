@@ -56,26 +56,25 @@ async fn tell_both<T: Syncable>(
     tell(tx, verb, T::schema(), Report::of(Operation::Update, of(false), updated)).await
 }
 
+/// Upserts a row that is prepared: what was written, and whether it is new.
 pub(in crate::repo) async fn upsert<T: Syncable, R: NewRow<T>>(
     executor: &impl Executor,
     new: &R,
-    on_conflict: &OnConflict<T>,
-) -> Result<Upserted<T>> {
+    given: &Conflict,
+) -> Result<Option<(T, bool)>> {
     let any = executor.as_any_repo();
     let repo = &Repo { repo: &any, options: executor.call_options() };
     let draft = row::<T, R>(repo, "upsert", new)?;
-    let conflict = conflict(repo, "upsert", T::schema(), on_conflict.conflict())?;
+    let conflict = conflict(repo, "upsert", T::schema(), given)?;
     if !repo.interceptors().observe(T::schema()) {
-        let written = upsert::insert_row::<T, Draft<T>, (T, bool)>(repo, &draft, Some(&conflict)).await?;
-        return Ok(written.map_or(Upserted::Skipped, Upserted::of));
+        return upsert::insert_row(repo, &draft, Some(&conflict)).await;
     }
     let tx = begin(repo).await?;
     let result = async {
-        let written: Vec<_> =
-            upsert::insert_row::<T, Draft<T>, (T, bool)>(&tx, &draft, Some(&conflict)).await?.into_iter().collect();
+        let written: Option<(T, bool)> = upsert::insert_row(&tx, &draft, Some(&conflict)).await?;
         let columns = names(T::schema(), draft.columns()?.iter().copied());
-        tell_both(&tx, "upsert", &written, columns, &conflict).await?;
-        Ok(written.into_iter().next().map_or(Upserted::Skipped, Upserted::of))
+        tell_both(&tx, "upsert", written.as_slice(), columns, &conflict).await?;
+        Ok(written)
     };
     let result = result.await;
     finish(tx, result).await
