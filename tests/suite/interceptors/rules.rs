@@ -18,7 +18,7 @@ pub(super) struct Note {
     pub(super) parent_id: Option<i64>,
     #[emr(has_many)]
     pub(super) remarks: HasMany<Remark>,
-    #[emr(many_to_many(through = Tagging))]
+    #[emr(many_to_many(through = Tagging, on_replace = "delete"))]
     pub(super) tags: ManyToMany<Tag>,
     #[emr(many_to_many(table = "plain_taggings", owner_key = "note_id", related_key = "tag_id"))]
     pub(super) plain_tags: ManyToMany<Tag>,
