@@ -114,8 +114,8 @@ async fn a_link_that_goes_is_marked(db: &Db) {
     let old = tag(&db.repo, "old").await;
     let note = db.repo.insert(whole("n", &old)).await.unwrap();
     let repo = db.repo.with_interceptor(SoftDelete);
-    let none: [Tag; 0] = [];
-    let note = repo.update(note.change().put_assoc(Note::TAGS, none)).await.unwrap();
+    let nothing: [Tag; 0] = [];
+    let note = repo.update(note.change().put_assoc(Note::TAGS, nothing)).await.unwrap();
     assert_eq!(note.tags.get().unwrap().len(), 0);
     let links = db.repo.all(Tagging::query()).await.unwrap();
     assert!(links.len() == 1 && links[0].deleted_at.is_some(), "{links:?}");
