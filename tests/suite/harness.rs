@@ -1,5 +1,7 @@
 //! Runs each case on every backend that can be reached, on a database of its own.
 
+#[path = "harness/aside.rs"]
+mod aside;
 #[path = "harness/lie.rs"]
 mod lie;
 #[path = "harness/record.rs"]
@@ -13,7 +15,7 @@ use std::sync::{Arc, LazyLock};
 use emr::prelude::*;
 use libtest_mimic::{Arguments, Failed, Trial};
 
-pub(crate) use record::{assert_unsupported, assert_unsupported_in_part, not_here};
+pub(crate) use record::{assert_unsupported, assert_unsupported_in_part, backend, not_here, sql};
 
 use record::Record;
 
@@ -22,24 +24,47 @@ use record::Record;
 pub(crate) enum Backend {
     Sqlite,
     Postgres,
+    Mariadb,
+    Mysql,
 }
 
 impl Backend {
-    pub(crate) const ALL: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
+    pub(crate) const ALL: [Backend; 4] = [Backend::Sqlite, Backend::Postgres, Backend::Mariadb, Backend::Mysql];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Backend::Sqlite => "sqlite",
             Backend::Postgres => "postgres",
+            Backend::Mariadb => "mariadb",
+            Backend::Mysql => "mysql",
         }
+    }
+
+    /// Raw SQL with its parameters (`$1`, in their order) and names in quotes as this backend writes them.
+    pub(crate) fn sql(self, sql: &str) -> String {
+        if !self.is_mysql_family() {
+            return sql.to_owned();
+        }
+        let mut text = sql.replace('"', "`");
+        for n in 1..10 {
+            text = text.replace(&format!("${n}"), "?");
+        }
+        text
+    }
+
+    /// Whether it is MySQL or MariaDB: two engines, and one adapter.
+    pub(crate) fn is_mysql_family(self) -> bool {
+        matches!(self, Backend::Mariadb | Backend::Mysql)
     }
 
     /// The server to test on: from the environment, else at its standard local port.
     pub(crate) fn url(self) -> String {
+        let from = |variable: &str, local: &str| std::env::var(variable).unwrap_or_else(|_| local.to_owned());
         match self {
             Backend::Sqlite => "sqlite".to_owned(),
-            Backend::Postgres => std::env::var("EMR_POSTGRES_URL")
-                .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned()),
+            Backend::Postgres => from("EMR_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres"),
+            Backend::Mariadb => from("EMR_MARIADB_URL", "mariadb://root@127.0.0.1:3306/mysql"),
+            Backend::Mysql => from("EMR_MYSQL_URL", "mysql://root@127.0.0.1:3307/mysql"),
         }
     }
 
@@ -51,11 +76,27 @@ impl Backend {
         let url = self.url();
         runtime().block_on(async move {
             let opened = match emr::open(url.as_str()).await {
-                Ok(repo) => repo.query("select 1", &[]).await.map(drop),
+                Ok(repo) => repo.query("select version()", &[]).await,
                 Err(error) => Err(error),
             };
-            opened.err().map(|error| error.to_string())
+            match opened {
+                Ok(result) => self.is_another(&result),
+                Err(error) => Some(error.to_string()),
+            }
         })
+    }
+}
+
+impl Backend {
+    /// What else answers in its place.
+    fn is_another(self, version: &emr::QueryResult) -> Option<String> {
+        let text: String = version.scalar().ok()?;
+        let is_mariadb = text.contains("MariaDB");
+        match self {
+            Backend::Mariadb if !is_mariadb => Some(format!("the server is no MariaDB: {text}")),
+            Backend::Mysql if is_mariadb => Some(format!("the server is no MySQL: {text}")),
+            _ => None,
+        }
     }
 }
 
@@ -67,16 +108,18 @@ pub(crate) struct Db {
     options: RepoOptions,
     _folder: Option<tempfile::TempDir>,
     schema: Option<String>,
+    /// The settings of a database of the case's own.
+    own: Option<RepoOptions>,
 }
 
 impl Db {
     async fn create(backend: Backend, record: &Arc<Record>) -> Db {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let (options, folder, schema) = match backend {
+        let (options, folder, schema, own) = match backend {
             Backend::Sqlite => {
                 let folder = tempfile::tempdir().expect("a folder");
                 let file = folder.path().join("test.db");
-                (RepoOptions::sqlite(file.to_str().expect("a Unicode path")), Some(folder), None)
+                (RepoOptions::sqlite(file.to_str().expect("a Unicode path")), Some(folder), None, None)
             }
             Backend::Postgres => {
                 let n = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -88,12 +131,20 @@ impl Db {
                     .expect("a schema");
                 admin.stop(std::time::Duration::ZERO).await;
                 let options = RepoOptions::from_url(&backend.url()).expect("a URL");
-                (options.extra("options", format!("-csearch_path={schema}")), None, Some(schema))
+                (options.extra("options", format!("-csearch_path={schema}")), None, Some(schema), None)
+            }
+            Backend::Mariadb | Backend::Mysql => {
+                let n = NEXT.fetch_add(1, Ordering::Relaxed);
+                let mut options = RepoOptions::from_url(&backend.url()).expect("a URL");
+                options.database = Some(format!("emr_{}_{n}", std::process::id()));
+                options.drop_database().await.expect("what an earlier run left is gone");
+                options.create_database().await.expect("a database");
+                (options.clone(), None, None, Some(options))
             }
         };
         let options = lie::through_the_lie(options, record);
         let repo = emr::open(options.clone()).await.expect("a repo");
-        Db { backend, repo, options, _folder: folder, schema }
+        Db { backend, repo, options, _folder: folder, schema, own }
     }
 
     /// The settings of the database, for repos with others.
@@ -106,8 +157,29 @@ impl Db {
         emr::open(self.options()).await.expect("another repo")
     }
 
+    /// A repo for cases that run in a transaction. Where DDL would commit it, their tables are made on another
+    /// connection.
+    pub(crate) async fn for_transactions(&self) -> RepoHandle {
+        if !self.backend.is_mysql_family() {
+            return self.repo.clone();
+        }
+        emr::open(aside::with_ddl_aside(self.options())).await.expect("a repo whose tables are made aside")
+    }
+
+    /// The schema or database of tables that name none.
+    pub(crate) async fn own_schema(&self) -> String {
+        let sql = match self.backend {
+            Backend::Postgres => "select current_schema()::text",
+            _ => "select database()",
+        };
+        self.repo.query(sql, &[]).await.expect("the server").scalar().expect("a name")
+    }
+
     async fn drop_database(self) {
         self.repo.stop(std::time::Duration::from_millis(100)).await;
+        if let Some(own) = self.own {
+            own.drop_database().await.expect("the database is dropped");
+        }
         if let Some(schema) = self.schema {
             let admin = emr::open(self.backend.url()).await.expect("the server");
             admin.script(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE")).await.expect("the schema is dropped");
@@ -128,6 +200,7 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     let record = Record::of_thread();
+    record.runs_on(backend);
     runtime().block_on(async move {
         let db = Arc::new(Db::create(backend, &record).await);
         // In a task of its own, so that the database is dropped also after a panic.
@@ -177,7 +250,8 @@ macro_rules! repo_cases {
                 run: |backend| {
                     $crate::harness::on_db(backend, |db| async move { $name(&emr::AnyRepo::from(&db.repo)).await })?;
                     $crate::harness::on_db(backend, |db| async move {
-                        let tx = db.repo.begin().await.expect("a transaction");
+                        let repo = db.for_transactions().await;
+                        let tx = repo.begin().await.expect("a transaction");
                         $name(&emr::AnyRepo::from(&tx)).await;
                         tx.commit().await.expect("a commit");
                     })?;
@@ -200,7 +274,10 @@ pub(crate) fn main(modules: &[Module]) -> ExitCode {
     let arguments = Arguments::from_args();
     let required = std::env::var("EMR_REQUIRE").unwrap_or_default();
     let mut trials = Vec::new();
-    for backend in Backend::ALL {
+    // Backends whose suite is not whole yet run where they are asked for.
+    let tried = std::env::var("EMR_SUITE_TRY").unwrap_or_default();
+    let tried = |backend: Backend| tried.split(',').any(|name| name.trim() == backend.name());
+    for backend in Backend::ALL.into_iter().filter(|backend| *backend != Backend::Mysql || tried(*backend)) {
         let missing = if arguments.list { None } else { backend.unreachable() };
         let is_required = required.split(',').any(|name| name.trim() == backend.name());
         if let Some(reason) = &missing {

@@ -1,5 +1,6 @@
 //! Writes to one row that is there, by its key.
 
+use super::reselect;
 use super::write::write;
 use crate::Returning;
 use crate::changeset::{Action, Changeset, OldRow};
@@ -51,10 +52,21 @@ pub(super) async fn update<T: Syncable>(executor: &impl Executor, changes: Chang
     finish(tx, result).await
 }
 
-async fn update_row<T: Syncable>(executor: &impl Executor, mut changes: Changeset<T>) -> Result<T> {
+async fn update_row<T: Syncable>(executor: &impl Executor, changes: Changeset<T>) -> Result<T> {
+    if executor.inner().0.capabilities().update_returning != Returning::No {
+        return write_row(executor, changes).await;
+    }
+    if executor.is_transaction() {
+        return Box::pin(reselect::update(executor, changes)).await;
+    }
+    let tx = executor.start(TransactionOptions::new()).await?;
+    let result = Box::pin(reselect::update(&tx, changes)).await;
+    finish(tx, result).await
+}
+
+async fn write_row<T: Syncable>(executor: &impl Executor, mut changes: Changeset<T>) -> Result<T> {
     changes.finish_update();
     let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
     let sorted = changes.sorted_changes()?;
     let set: Vec<(usize, &Value<'static>)> = sorted.iter().map(|change| (change.column, &change.value)).collect();
     let key = changes.data().map_or_else(Vec::new, key_of);
@@ -66,7 +78,7 @@ async fn update_row<T: Syncable>(executor: &impl Executor, mut changes: Changese
             if capabilities.update_returning == Returning::No {
                 return Err(Error::unsupported("returning the updated row", &*capabilities.server));
             }
-            SqlBuilder::build(dialect, capabilities, |out| {
+            SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
                 render::update_guarded(out, T::schema(), prefix, &set, &key, changes.guards(), true);
             })
             .map(|(sql, params)| Job::Statement(sql, params))
@@ -97,14 +109,13 @@ async fn delete_row<T: Syncable>(executor: &impl Executor, row: impl OldRow<T>) 
         return Err(Error::invalid(format!("this changeset of {name} has no row to delete: it was made by `build`")));
     };
     let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
     let key = key_of(data);
     let prefix = row.old_prefix().or(options.prefix_of(T::schema()));
     let (_, done) = run(
         executor,
         write::<T>("delete"),
         |capabilities| {
-            SqlBuilder::build(dialect, capabilities, |out| {
+            SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
                 render::delete_guarded(out, T::schema(), prefix, key.iter().map(Value::borrowed), row.conditions());
             })
             .map(|(sql, params)| Job::Statement(sql, params))

@@ -11,13 +11,12 @@ use crate::sql::SqlBuilder;
 
 pub(super) async fn update_all<R: FromRow>(executor: &impl Executor, update: &UpdateParts) -> Result<Vec<R>> {
     let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
     let call = Call { role: Role::Write, table: update.query.table(), verb: "update_all", enforced: false };
     let (sink, _) = run(
         executor,
         call,
         |capabilities| {
-            SqlBuilder::build(dialect, capabilities, |out| {
+            SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
                 let prefix = options.prefix.as_deref();
                 render::update_all_returning(out, &update.query, &update.assignments, &update.returned, prefix);
             })
@@ -33,13 +32,12 @@ pub(super) async fn update_all<R: FromRow>(executor: &impl Executor, update: &Up
 pub(super) async fn delete_all<R: FromRow>(executor: &impl Executor, mut query: Box<SelectBody>) -> Result<Vec<R>> {
     let returned = std::mem::take(&mut query.select);
     let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
     let call = Call { role: Role::Write, table: query.table(), verb: "delete_all", enforced: false };
     let (sink, _) = run(
         executor,
         call,
         |capabilities| {
-            SqlBuilder::build(dialect, capabilities, |out| {
+            SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
                 render::delete_all_returning(out, &query, &returned, options.prefix.as_deref());
             })
             .map(|(sql, params)| Job::Statement(sql, params))

@@ -38,7 +38,6 @@ async fn insert_row<T: Syncable, R: NewRow<T>, O: FromRow>(
 ) -> Result<Option<O>> {
     let columns = row.columns()?;
     let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
     let prefix = row.row_prefix().or(options.prefix_of(T::schema()));
     let insert = Insert { schema: T::schema(), prefix, columns: &columns, conflict, returned: Returned::Row };
     let verb = if conflict.is_some() { "upsert" } else { "insert" };
@@ -47,8 +46,10 @@ async fn insert_row<T: Syncable, R: NewRow<T>, O: FromRow>(
         write::<T>(verb),
         |capabilities| {
             let cell = |_: usize, column: usize| cell::<T, R>(row, column);
-            SqlBuilder::build(dialect, capabilities, |out| render::insert_values(out, insert, 0..1, &cell))
-                .map(|(sql, params)| Job::Statement(sql, params))
+            SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
+                render::insert_values(out, insert, 0..1, &cell);
+            })
+            .map(|(sql, params)| Job::Statement(sql, params))
         },
         || AtMostOne::<O>::of(T::schema().table),
     )
@@ -72,7 +73,7 @@ pub(super) async fn upsert<T: Syncable, R: NewRow<T>>(
         return Err(Error::invalid("prepare_changes is for insert, update and delete: an upsert may do neither"));
     }
     row.prepare();
-    let written = insert_row::<T, R, (T, bool)>(executor, &row, Some(on_conflict.conflict()))
+    let written = insert_row::<T, R, (T, Option<bool>)>(executor, &row, Some(on_conflict.conflict()))
         .await
         .map_err(|error| row.refine(error))?;
     Ok(written.map_or(Upserted::Skipped, Upserted::of))
@@ -111,7 +112,10 @@ impl Many {
         // A mark tells of one row.
         let marked = |group: &BulkInsert| {
             group.conflict.is_some()
-                && matches!(repo.dialect().upsert_style(), UpsertStyle::OnConflict(OutcomeStyle::Marked { .. }))
+                && matches!(
+                    repo.dialect().upsert_style(),
+                    UpsertStyle::OnConflict(OutcomeStyle::Marked { .. }) | UpsertStyle::DuplicateKey
+                )
         };
         let can = repo.capabilities();
         let mut parts = Vec::new();
@@ -139,7 +143,6 @@ async fn run_part<T: Syncable, S: RowSink>(
     computed: bool,
     sink: impl Fn() -> S + Send + Sync,
 ) -> Result<(S, Done)> {
-    let dialect = executor.inner().0.dialect();
     let make = |capabilities: &'static Capabilities| {
         if !computed {
             return Ok(Job::InsertMany(part.clone()));
@@ -148,7 +151,7 @@ async fn run_part<T: Syncable, S: RowSink>(
             Some(computed) => Cell::Computed(computed),
             None => Cell::Value(part.cell(row, column)),
         };
-        SqlBuilder::build(dialect, capabilities, |out| {
+        SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
             render::insert_values(out, part.insert(), 0..part.len(), &cell);
         })
         .map(|(sql, params)| Job::Statement(sql, params))
@@ -218,7 +221,7 @@ pub(super) async fn upsert_all<T: Syncable, R: NewRow<T>>(
 ) -> Result<UpsertCounts> {
     let given = rows.len();
     let many = Many::of::<T, R>(executor, rows, Some(&on_conflict.into_shared()), false)?;
-    let (written, _) = run_all::<T, bool>(executor, "upsert_all", &many).await?;
+    let (written, _) = run_all::<T, Option<bool>>(executor, "upsert_all", &many).await?;
     Ok(UpsertCounts::of(given, &written))
 }
 
@@ -228,8 +231,9 @@ pub(super) async fn upsert_all_returning<T: Syncable, R: NewRow<T>>(
     on_conflict: OnConflict<T>,
 ) -> Result<Vec<Upserted<T>>> {
     let many = Many::of::<T, R>(executor, rows, Some(&on_conflict.into_shared()), true)?;
-    let (written, _) = run_all::<T, (T, bool)>(executor, "upsert_all", &many).await?;
-    Ok(written.into_iter().map(Upserted::of).collect())
+    let (written, _) = run_all::<T, (T, Option<bool>)>(executor, "upsert_all", &many).await?;
+    // A row that was skipped comes back from an engine whose INSERT cannot skip.
+    Ok(written.into_iter().map(Upserted::of).filter(|row| !row.is_skipped()).collect())
 }
 
 /// Inserts the rows of a query.
@@ -242,7 +246,6 @@ pub(super) async fn insert_from<T: Syncable, S: RowSink>(
     sink: impl Fn() -> S + Send + Sync,
 ) -> Result<(S, u64)> {
     let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
     for &column in columns {
         crate::changeset::check_writable(T::schema(), column)?;
     }
@@ -251,7 +254,7 @@ pub(super) async fn insert_from<T: Syncable, S: RowSink>(
         executor,
         write::<T>("insert_from"),
         |capabilities| {
-            SqlBuilder::build(dialect, capabilities, |out| {
+            SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
                 render::insert_select(out, insert, query, options.prefix.as_deref());
             })
             .map(|(sql, params)| Job::Statement(sql, params))
@@ -269,7 +272,14 @@ pub(super) async fn insert_from_counted<T: Syncable>(
     query: &SelectBody,
     conflict: Option<&Conflict>,
 ) -> Result<u64> {
-    Ok(insert_from::<T, _>(executor, columns, query, conflict, Returned::Nothing, || Discard).await?.1)
+    let marks = executor.inner().0.dialect().upsert_style() == UpsertStyle::DuplicateKey;
+    if conflict.is_none() || !marks {
+        return Ok(insert_from::<T, _>(executor, columns, query, conflict, Returned::Nothing, || Discard).await?.1);
+    }
+    // The engine counts a changed row twice, and one that it left alone as well.
+    let sink = || Structs::<Option<bool>>::with_capacity(0);
+    let (written, _) = insert_from::<T, _>(executor, columns, query, conflict, Returned::Outcome, sink).await?;
+    Ok(written.rows.iter().flatten().count() as u64)
 }
 
 /// The same, giving back the new rows.

@@ -2,12 +2,14 @@
 
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::change::finish;
+use super::reselect;
 use crate::changeset::{Changeset, Errors, NewRow};
 use crate::connection::Role;
 use crate::error::{Error, ErrorKind, Result};
-use crate::exec::{Call, Executor, Job, run};
+use crate::exec::{Call, Executor, Job, bounded, run};
 use crate::insert::{BulkInsert, RowSource, Rows};
 use crate::query::{SelectBody, Update};
 use crate::render;
@@ -34,12 +36,14 @@ pub(super) async fn insert<T: Syncable, R: NewRow<T>>(executor: &impl Executor, 
 
 async fn insert_row<T: Syncable, R: NewRow<T>>(executor: &impl Executor, mut row: R) -> Result<T> {
     row.prepare();
+    if gives_nothing_back(executor).await? {
+        return Box::pin(insert_reselected(executor, &row)).await.map_err(|error| row.refine(error));
+    }
     if R::COMPUTED {
         return super::upsert::insert_computed(executor, &row).await;
     }
     let columns = row.columns()?;
     let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
     let prefix = row.row_prefix().or(options.prefix_of(T::schema()));
     let cell = |column: usize| row.cell(column);
     let (sink, _) = run(
@@ -49,7 +53,7 @@ async fn insert_row<T: Syncable, R: NewRow<T>>(executor: &impl Executor, mut row
             if capabilities.insert_returning == Returning::No {
                 return Err(Error::unsupported("returning the inserted row", &*capabilities.server));
             }
-            SqlBuilder::build(dialect, capabilities, |out| {
+            SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
                 render::insert(out, T::schema(), prefix, &columns, &cell, true);
             })
             .map(|(sql, params)| Job::Statement(sql, params))
@@ -59,6 +63,50 @@ async fn insert_row<T: Syncable, R: NewRow<T>>(executor: &impl Executor, mut row
     .await
     .map_err(|error| row.refine(error))?;
     sink.row.ok_or_else(|| Error::not_found(T::schema().table))
+}
+
+/// Whether inserted rows must be selected again. Where servers of one adapter differ in that, the first connection tells.
+async fn gives_nothing_back(executor: &impl Executor) -> Result<bool> {
+    let repo = executor.inner().0;
+    if repo.capabilities().insert_returning != Returning::No {
+        return Ok(false);
+    }
+    if !repo.knows_server() {
+        let lease = executor.lease(Role::Write);
+        drop(bounded(executor, executor.call_options().timeout, &AtomicBool::new(false), lease).await?);
+    }
+    Ok(repo.capabilities().insert_returning == Returning::No)
+}
+
+async fn insert_reselected<T: Syncable, R: NewRow<T>>(executor: &impl Executor, row: &R) -> Result<T> {
+    if executor.is_transaction() {
+        return reselect::insert(executor, row).await;
+    }
+    let tx = executor.start(TransactionOptions::new()).await?;
+    let result = reselect::insert(&tx, row).await;
+    finish(tx, result).await
+}
+
+/// Inserts rows one by one, in one transaction, and gives them back.
+async fn insert_all_reselected<T: Syncable, R: NewRow<T>>(
+    executor: &impl Executor,
+    mut rows: Vec<R>,
+) -> Result<Vec<T>> {
+    check_all::<T, R>(&rows)?;
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let tx = executor.start(TransactionOptions::new()).await?;
+    let result = async {
+        let mut stored = Vec::with_capacity(rows.len());
+        for row in &mut rows {
+            row.prepare();
+            stored.push(reselect::insert(&tx, row).await?);
+        }
+        Ok(stored)
+    }
+    .await;
+    finish(tx, result).await
 }
 
 /// Refuses all rows if one has errors, or does something that only a single insert does. The errors of a row stand under its
@@ -153,6 +201,9 @@ pub(super) async fn insert_all_returning<T: Syncable, R: NewRow<T>>(
     executor: &impl Executor,
     rows: Vec<R>,
 ) -> Result<Vec<T>> {
+    if gives_nothing_back(executor).await? {
+        return Box::pin(insert_all_reselected(executor, rows)).await;
+    }
     if R::COMPUTED {
         return Ok(super::upsert::insert_all_computed(executor, rows, true).await?.0);
     }
@@ -178,12 +229,11 @@ pub(super) async fn insert_all_returning<T: Syncable, R: NewRow<T>>(
 
 pub(super) async fn update_all<T: Syncable>(executor: &impl Executor, update: &Update<T>) -> Result<u64> {
     let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
     let (_, done) = run(
         executor,
         write::<T>("update_all"),
         |capabilities| {
-            SqlBuilder::build(dialect, capabilities, |out| {
+            SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
                 render::update_all(out, update.query.body(), &update.assignments, options.prefix.as_deref());
             })
             .map(|(sql, params)| Job::Statement(sql, params))
@@ -196,13 +246,12 @@ pub(super) async fn update_all<T: Syncable>(executor: &impl Executor, update: &U
 
 pub(super) async fn delete_if_exists<T: Syncable>(executor: &impl Executor, row: &T) -> Result<bool> {
     let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
     let key = super::change::key_of(row);
     let (_, done) = run(
         executor,
         write::<T>("delete"),
         |capabilities| {
-            SqlBuilder::build(dialect, capabilities, |out| {
+            SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
                 render::delete_by_key(
                     out,
                     T::schema(),
@@ -241,12 +290,11 @@ pub(super) fn prefix_of<T: Syncable>(executor: &impl Executor) -> Option<Arc<str
 
 pub(super) async fn delete_all(executor: &impl Executor, query: &SelectBody) -> Result<u64> {
     let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
     let (_, done) = run(
         executor,
         Call { role: Role::Write, table: query.table(), verb: "delete_all", enforced: false },
         |capabilities| {
-            SqlBuilder::build(dialect, capabilities, |out| {
+            SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
                 render::delete_all(out, query, options.prefix.as_deref());
             })
             .map(|(sql, params)| Job::Statement(sql, params))
