@@ -27,8 +27,13 @@ pub(crate) enum Case {
     Stream,
     InsertOne,
     InsertMany(i64),
+    Upsert,
+    UpdateChanges,
     TxUpdate,
 }
+
+/// People of one `upsert`. Every second one is there already.
+const UPSERTED: i64 = 100;
 
 /// What one contender's turn took.
 #[derive(Clone, Copy)]
@@ -40,7 +45,7 @@ pub(crate) struct Turn {
 
 impl Case {
     /// The idle repos come first: they are weighed by the memory of a process that has done nothing else.
-    pub(crate) const ALL: [Case; 12] = [
+    pub(crate) const ALL: [Case; 14] = [
         Case::IdleRepos,
         Case::GetByPk,
         Case::GetByPk16,
@@ -52,6 +57,8 @@ impl Case {
         Case::InsertMany(100),
         Case::InsertMany(1_000),
         Case::InsertMany(10_000),
+        Case::Upsert,
+        Case::UpdateChanges,
         Case::TxUpdate,
     ];
 
@@ -66,6 +73,8 @@ impl Case {
             Case::Stream => "stream_100k".to_owned(),
             Case::InsertOne => "insert_one".to_owned(),
             Case::InsertMany(rows) => format!("insert_many_{rows}"),
+            Case::Upsert => format!("upsert_{UPSERTED}"),
+            Case::UpdateChanges => "update_changes".to_owned(),
             Case::TxUpdate => "tx_update".to_owned(),
         }
     }
@@ -168,16 +177,34 @@ impl Case {
                 same(&ground.people().await?, &expected)?;
                 Ok(turn)
             }
+            Case::Upsert => {
+                // Those of an even number, under their old names.
+                let stored: Vec<Person> =
+                    (1..=ops * UPSERTED / 2).map(|n| Person { name: "old".to_owned(), ..person(n * 2) }).collect();
+                ground.reset(&stored).await?;
+                let list = |n: i64| (n * UPSERTED + 1..=(n + 1) * UPSERTED).map(person).collect::<Vec<_>>();
+                let lists: Vec<Vec<Person>> = (0..ops).map(list).collect();
+                let expected = lists.iter().flatten().collect::<Sum>();
+                let clock = Clock::start();
+                let written =
+                    in_task(contender, |contender| async move { contender.upsert_many(lists).await }).await??;
+                let turn = clock.stop();
+                same(&written, &u64::try_from(ops * UPSERTED)?)?;
+                same(&ground.people().await?, &expected)?;
+                Ok(turn)
+            }
+            Case::UpdateChanges => {
+                let (renames, people) = renames(ground, ops).await?;
+                let clock = Clock::start();
+                let written =
+                    in_task(contender, |contender| async move { contender.update_changes(renames).await }).await??;
+                let turn = clock.stop();
+                same(&written, &u64::try_from(ops)?)?;
+                same(&ground.people().await?, &people.iter().collect())?;
+                Ok(turn)
+            }
             Case::TxUpdate => {
-                let mut people: Vec<Person> = (1..=RENAMED).map(person).collect();
-                ground.reset(&people).await?;
-                let mut renames = Vec::new();
-                for (n, person) in (0..ops).zip((0..people.len()).cycle()) {
-                    let person = &mut people[person];
-                    let old = person.clone();
-                    person.name = format!("Name {n}");
-                    renames.push((old, person.name.clone()));
-                }
+                let (renames, people) = renames(ground, ops).await?;
                 let clock = Clock::start();
                 let written =
                     in_task(contender, |contender| async move { contender.tx_update(renames).await }).await??;
@@ -188,6 +215,20 @@ impl Case {
             }
         }
     }
+}
+
+/// Stores [`RENAMED`] people. Each of `ops` renames with the row as it is by then, and the people as they are after all.
+async fn renames(ground: &mut dyn Ground, ops: i64) -> Result<(Vec<(Person, String)>, Vec<Person>)> {
+    let mut people: Vec<Person> = (1..=RENAMED).map(person).collect();
+    ground.reset(&people).await?;
+    let mut renames = Vec::new();
+    for (n, person) in (0..ops).zip((0..people.len()).cycle()) {
+        let person = &mut people[person];
+        let old = person.clone();
+        person.name = format!("Name {n}");
+        renames.push((old, person.name.clone()));
+    }
+    Ok((renames, people))
 }
 
 /// Starts work in a task of its own, as a server would.

@@ -105,6 +105,13 @@ pub(crate) trait Contender: Send + Sync {
     /// Inserts each list of people, ids included, in one call. Returns how many rows were written.
     async fn insert_many(&self, lists: Vec<Vec<Person>>) -> Result<u64>;
 
+    /// Inserts each list of people in one call, or gives those who are there already their new name and colour. Returns how
+    /// many rows were written.
+    async fn upsert_many(&self, lists: Vec<Vec<Person>>) -> Result<u64>;
+
+    /// Gives each person a new name, one call each that sends nothing but the name. Returns how many rows were written.
+    async fn update_changes(&self, renames: Vec<(Person, String)>) -> Result<u64>;
+
     /// Gives each person a new name, in a transaction each. Returns how many rows were written.
     async fn tx_update(&self, renames: Vec<(Person, String)>) -> Result<u64>;
 }

@@ -29,3 +29,6 @@ pub mod transactions {}
 
 #[doc = include_str!("src/functions.md")]
 pub mod functions {}
+
+#[doc = include_str!("src/testing.md")]
+pub mod testing {}

@@ -177,6 +177,9 @@ pub enum Control {
     RollbackTo(u32),
     /// Forgets the savepoint of this level.
     Release(u32),
+    /// Refuses writes until the savepoint that was set last is released or undone, or takes that back, for engines whose
+    /// savepoints do not. For transactions that stand inside another one.
+    ReadOnly(bool),
 }
 
 /// How a transaction begins.
@@ -188,6 +191,8 @@ pub struct Begin {
     pub read_only: bool,
     /// Waits for a snapshot that no other transaction can make fail.
     pub deferrable: bool,
+    /// Is there for one cursor alone, and ends with it.
+    pub for_cursor: bool,
 }
 
 /// The name of the savepoint of a level of nesting.
@@ -229,6 +234,19 @@ pub trait Connector: Send + Sync {
 
     /// How long one connect may take.
     fn connect_timeout(&self) -> Duration;
+
+    /// The repo has stopped: nothing connects any more, and what is kept beside the connections may go.
+    fn stopped(&self) {}
+}
+
+/// Stands between a repo and its connections, and sees, changes or refuses what goes through. See
+/// [`RepoOptions::layer`](crate::RepoOptions::layer).
+pub trait Layer: Send + Sync {
+    /// What the repo connects by, in the place of `connector`. Without I/O.
+    ///
+    /// # Errors
+    /// [`Config`](crate::ErrorKind::Config) if the layer does not fit the repo: it is then not started.
+    fn wrap(&self, connector: Arc<dyn Connector>) -> Result<Arc<dyn Connector>>;
 }
 
 /// How a repo's connections are split.

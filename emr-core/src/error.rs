@@ -283,6 +283,12 @@ pub enum TransactionFault {
     TimedOut,
     /// A statement that begins or ends a transaction was sent as raw SQL.
     RawControl,
+    /// A test repo has one connection, and somebody else's transaction on it did not end while the call waited. Of other
+    /// repos: never.
+    OtherOpen {
+        /// How long the call waited.
+        waited: Duration,
+    },
 }
 
 impl Error {
@@ -394,7 +400,7 @@ impl Error {
             self.0.kind,
             ErrorKind::Timeout { .. }
                 | ErrorKind::PoolTimeout { .. }
-                | ErrorKind::Transaction(TransactionFault::TimedOut)
+                | ErrorKind::Transaction(TransactionFault::TimedOut | TransactionFault::OtherOpen { .. })
         )
     }
 

@@ -75,7 +75,10 @@ impl RepoHandle {
     pub(crate) fn new(id: Arc<str>, options: RepoOptions, definition: Option<&'static Definition>) -> Result<Self> {
         options.check()?;
         let adapter = options.adapter()?;
-        let connector = adapter.connector(&options)?;
+        let mut connector = adapter.connector(&options)?;
+        for layer in &options.layers {
+            connector = layer.wrap(connector)?;
+        }
         let counters = Counters::new(&id, adapter.name());
         let inner = RepoInner {
             adapter,
@@ -246,7 +249,7 @@ impl RepoInner {
         open.remove(&std::ptr::from_ref(transaction).addr());
     }
 
-    fn cut_transactions(&self) {
+    pub(crate) fn cut_transactions(&self) {
         let open = std::mem::take(&mut *self.open.lock().unwrap_or_else(PoisonError::into_inner));
         for transaction in open.into_values().filter_map(|transaction| transaction.upgrade()) {
             transaction.cut();
@@ -262,5 +265,6 @@ impl RepoInner {
         if let Some(pools) = pools {
             pools.disconnect_all();
         }
+        self.connector.stopped();
     }
 }

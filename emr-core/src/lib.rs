@@ -40,6 +40,8 @@ mod sinks;
 mod sql;
 mod statement;
 mod sweeper;
+#[cfg(feature = "test")]
+pub mod test;
 mod transaction;
 mod types;
 mod value;
@@ -56,7 +58,9 @@ pub use changeset::{
 };
 pub use checkout::Checkout;
 pub use conflict::{ColumnList, Conflict, ConflictTarget, OnConflict, UpsertCounts, Upserted, excluded};
-pub use connection::{Begin, Connection, Connector, Control, CursorId, Done, PoolSplit, Role, Step, savepoint_name};
+pub use connection::{
+    Begin, Connection, Connector, Control, CursorId, Done, Layer, PoolSplit, Role, Step, savepoint_name,
+};
 pub use dialect::{
     AggregateSql, AliasStyle, DecimalFunction, Dialect, GenericPlan, Identity, InList, IntervalStyle, JsonStyle,
     LimitStyle, LockStyle, OutcomeStyle, UpsertStyle, ValuesStyle,

@@ -101,10 +101,11 @@ impl Migrator {
     /// [`Config`](ErrorKind::Config) if the folder cannot be read, or an `.sql` file has no version in front.
     pub fn directory(mut self, path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let unreadable = |error: std::io::Error| Error::config("migrations", format!("{}: {error}", path.display()));
+        let unreadable =
+            |path: &Path, error: std::io::Error| Error::config("migrations", format!("{}: {error}", path.display()));
         let mut files: Vec<_> = std::fs::read_dir(path)
             .and_then(Iterator::collect::<std::io::Result<Vec<_>>>)
-            .map_err(unreadable)?
+            .map_err(|error| unreadable(path, error))?
             .into_iter()
             .map(|entry| entry.path())
             .filter(|path| path.extension().is_some_and(|extension| extension == "sql"))
@@ -126,11 +127,12 @@ impl Migrator {
             if is_down {
                 continue;
             }
-            let up = std::fs::read_to_string(&file).map_err(unreadable)?;
-            let down = match std::fs::read_to_string(file.with_file_name(format!("{stem}.down.sql"))) {
+            let up = std::fs::read_to_string(&file).map_err(|error| unreadable(&file, error))?;
+            let back = file.with_file_name(format!("{stem}.down.sql"));
+            let down = match std::fs::read_to_string(&back) {
                 Ok(down) => Some(Action::Sql(down)),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-                Err(error) => return Err(unreadable(error)),
+                Err(error) => return Err(unreadable(&back, error)),
             };
             self = self.add(version, Migration { name: name.replace('_', " "), up: Action::Sql(up), down });
         }
@@ -152,12 +154,20 @@ impl Migrator {
     /// The first one's that fails, which is rolled back; those before it stay.
     /// [`Migration`](ErrorKind::Migration) if two have the same version.
     pub async fn run(&self, repo: &impl Repo) -> Result<Vec<i64>> {
+        self.run_to(repo, i64::MAX).await
+    }
+
+    /// Runs the migrations up to this version, with it, that were not run yet, and returns their versions.
+    ///
+    /// # Errors
+    /// As [`run`](Migrator::run).
+    pub async fn run_to(&self, repo: &impl Repo, last: i64) -> Result<Vec<i64>> {
         self.prepare(repo).await?;
         if !repo.inner().0.capabilities().transactional_ddl {
-            return self.run_in_steps(repo).await;
+            return self.run_in_steps(repo, last).await;
         }
         let mut done = Vec::new();
-        for (version, migration) in &self.migrations {
+        for (version, migration) in self.migrations.range(..=last) {
             let tx = begin_locked(repo).await?;
             if tx.get::<Applied>(*version).await?.is_some() {
                 tx.rollback().await?;
@@ -205,12 +215,12 @@ impl Migrator {
         migration.down.as_ref().ok_or_else(|| refuse("it cannot be reverted: it has no down part"))
     }
 
-    /// As [`run`](Migrator::run) where the tables of a failed migration stay anyway: DDL ends every transaction, and so it
+    /// As [`run_to`](Migrator::run_to) where the tables of a failed migration stay anyway: DDL ends every transaction, and so it
     /// would end the lock.
-    async fn run_in_steps(&self, repo: &impl Repo) -> Result<Vec<i64>> {
+    async fn run_in_steps(&self, repo: &impl Repo, last: i64) -> Result<Vec<i64>> {
         let lock = lock_beside(repo).await?;
         let mut done = Vec::new();
-        for (version, migration) in &self.migrations {
+        for (version, migration) in self.migrations.range(..=last) {
             if repo.get::<Applied>(*version).await?.is_some() {
                 continue;
             }

@@ -112,7 +112,7 @@ impl Definition {
         Ok(options.or(defaults))
     }
 
-    async fn start(&'static self, id: Arc<str>, options: RepoOptions) -> Result<RepoHandle> {
+    pub(crate) async fn start(&'static self, id: Arc<str>, options: RepoOptions) -> Result<RepoHandle> {
         let options = self.merge(options)?;
         if id.is_empty() {
             return Err(Error::config("id", "a repo's id may not be empty"));
@@ -171,7 +171,7 @@ impl fmt::Debug for Definition {
     }
 }
 
-fn fresh_id() -> Arc<str> {
+pub(crate) fn fresh_id() -> Arc<str> {
     Uuid::new_v4().to_string().into()
 }
 

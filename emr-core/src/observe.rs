@@ -62,14 +62,16 @@ pub struct QueryEvent<'a> {
 impl QueryEvent<'_> {
     /// The parameters as text; those of redacted columns as `<redacted>`.
     pub fn params(&self) -> impl Iterator<Item = String> {
-        self.params.iter().enumerate().map(|(n, value)| {
-            let context = self.statement.and_then(|sql| sql.context(n));
-            match context {
-                Some((schema, column)) if schema.columns[column].redact => "<redacted>".to_owned(),
-                _ => value.describe(),
-            }
-        })
+        shown(self.statement, self.params)
     }
+}
+
+/// Parameters as text; those of redacted columns as `<redacted>`.
+pub(crate) fn shown<'a>(sql: Option<&'a Sql>, params: &'a [Value<'a>]) -> impl Iterator<Item = String> + 'a {
+    params.iter().enumerate().map(move |(n, value)| match sql.and_then(|sql| sql.context(n)) {
+        Some((schema, column)) if schema.columns[column].redact => "<redacted>".to_owned(),
+        _ => value.describe(),
+    })
 }
 
 impl fmt::Debug for QueryEvent<'_> {

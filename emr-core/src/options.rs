@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::adapter::{Adapter, adapter_named};
+use crate::connection::Layer;
 use crate::error::{Error, Result};
 use crate::observe::QueryLog;
 
@@ -172,6 +173,8 @@ pub struct RepoOptions {
     pub prefix: Option<Arc<str>>,
     /// Called after every statement.
     pub log: Option<QueryLog>,
+    /// What stands between the repo and its connections, the innermost first.
+    pub layers: Vec<Arc<dyn Layer>>,
     /// Settings that only the adapter knows.
     pub extra: BTreeMap<String, String>,
 }
@@ -268,13 +271,40 @@ impl RepoOptions {
         self
     }
 
+    /// Something that stands between the repo and its connections, around what was given before. Like the log, layers
+    /// do not count where the settings of two repos are compared.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use emr_core::{Connector, Layer, RepoOptions, Result};
+    ///
+    /// struct Glass;
+    ///
+    /// impl Layer for Glass {
+    ///     fn wrap(&self, connector: Arc<dyn Connector>) -> Result<Arc<dyn Connector>> {
+    ///         println!("connects to {}", connector.target());
+    ///         Ok(connector)
+    ///     }
+    /// }
+    ///
+    /// let options = RepoOptions::sqlite(":memory:").layer(Glass);
+    /// assert_eq!(options.layers.len(), 1);
+    /// ```
+    pub fn layer(mut self, layer: impl Layer + 'static) -> Self {
+        self.layers.push(Arc::new(layer));
+        self
+    }
+
     /// These settings, with `defaults` for those that are not set.
     pub fn or(self, defaults: &RepoOptions) -> RepoOptions {
         let mut extra = defaults.extra.clone();
         extra.extend(self.extra);
+        let mut layers = defaults.layers.clone();
+        layers.extend(self.layers);
         macro_rules! merged {
             ($($name:ident),*) => {
-                RepoOptions { extra, $($name: self.$name.or_else(|| defaults.$name.clone())),* }
+                RepoOptions { extra, layers, $($name: self.$name.or_else(|| defaults.$name.clone())),* }
             };
         }
         merged!(

@@ -188,6 +188,21 @@ impl<S, R> Query<S, R> {
         self
     }
 
+    /// Reads from, updates or deletes in this table instead of the schema's: one with the same columns, a partition or
+    /// an archive for example. The name is quoted. Of the first table only; for another one,
+    /// [`Joinable::from_table`].
+    ///
+    /// ```
+    /// # use emr_core::{Column, SyncableExt, Syncable};
+    /// # fn f<Post: Syncable>(ID: Column<Post, i64>) {
+    /// let archived = Post::query().from_table("posts_of_2019").filter(ID.eq(7));
+    /// # }
+    /// ```
+    pub fn from_table(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.body.from.table = Some(name.into());
+        self
+    }
+
     /// Writes this behind the first table, as the engine spells it: an index hint, TABLESAMPLE, a table hint.
     pub fn hint(mut self, sql: &'static str) -> Self {
         self.body.from.hints.push(sql);

@@ -184,6 +184,9 @@ impl Worker<'_> {
                     self.execute(&format!("RELEASE {name}"))?;
                 }
                 Control::Release(level) => self.execute(&format!("RELEASE {}", savepoint_name(*level)))?,
+                Control::ReadOnly(on) => {
+                    self.db.pragma_update(None, "query_only", on).map_err(|error| from_rusqlite(self.db, error))?;
+                }
                 other => {
                     let server = self.capabilities.server.clone();
                     return Err(Error::unsupported(format!("{other:?}"), server));

@@ -16,7 +16,7 @@ db_cases![
     l7_a_failed_statement_says_why,
     a_call_that_waits_for_a_connection_says_how_long,
     the_time_of_decoding_is_part_of_the_querys,
-    a_statement_belongs_to_the_span_of_its_caller,
+    l2_l8_a_statement_belongs_to_the_span_of_its_caller,
 ];
 
 /// The spans that the repo's calls made since the last look.
@@ -183,11 +183,20 @@ async fn the_time_of_decoding_is_part_of_the_querys(db: &Db) {
     assert!(span.number("decode_us") < span.number("query_us"), "{span:?}");
 }
 
-async fn a_statement_belongs_to_the_span_of_its_caller(db: &Db) {
+async fn l2_l8_a_statement_belongs_to_the_span_of_its_caller(db: &Db) {
     let repo = &db.repo;
-    let work = async { repo.query("select 1", &[]).await };
-    work.instrument(tracing::info_span!("handling a request")).await.unwrap();
+    repo.create_table::<Account>().await.unwrap();
+    let mut rows = accounts(1..=3, "t").into_iter();
+    let work = async {
+        repo.insert(rows.next().unwrap()).await.unwrap();
+        repo.transaction(async |tx| tx.insert_all(rows).await.map(drop)).await.unwrap();
+        repo.all(Account::query().order_by(Account::ID.asc())).await.unwrap()
+    };
+    let found = work.instrument(tracing::info_span!("handling a request")).await;
+    assert_eq!(found, accounts(1..=3, "t"));
     repo.query("select 2", &[]).await.unwrap();
     let parents: Vec<_> = spans_of(repo.id()).into_iter().map(|span| span.parent).collect();
-    assert_eq!(parents, [Some("handling a request"), None]);
+    let inside = Some("handling a request");
+    // The table; an insert, BEGIN, the inserts, COMMIT, the rows; and nothing around the last one.
+    assert_eq!(parents, [None, inside, inside, inside, inside, inside, None]);
 }

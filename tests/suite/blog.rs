@@ -1,11 +1,7 @@
 //! Tables that point at each other in every way.
 
-use std::sync::{Arc, Mutex};
-
 use emr::prelude::*;
-use emr::{Order, QueryLog, ToParam};
-
-use crate::harness::Db;
+use emr::{Order, ToParam};
 
 #[derive(Syncable, Debug, Clone, PartialEq)]
 #[emr(table = "blog_users")]
@@ -207,35 +203,4 @@ pub(crate) fn ids<'r, T: Syncable + 'r>(rows: impl IntoIterator<Item = &'r T>) -
         other => panic!("{other:?} is no id"),
     };
     rows.into_iter().map(id).collect()
-}
-
-/// The statements that a repo runs.
-#[derive(Clone, Default)]
-#[allow(clippy::type_complexity)] // texts and parameters
-pub(crate) struct Statements(Arc<Mutex<Vec<(String, Vec<String>)>>>);
-
-impl Statements {
-    /// A repo on the database of the case whose statements are noted.
-    pub(crate) async fn of(db: &Db) -> (RepoHandle, Statements) {
-        let statements = Statements::default();
-        (emr::open(db.options().log(statements.log())).await.expect("a repo"), statements)
-    }
-
-    /// Notes the statements of a repo with this log.
-    pub(crate) fn log(&self) -> QueryLog {
-        let noted = self.clone();
-        QueryLog::new(move |event| {
-            let mut all = noted.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            all.push((event.sql.to_owned(), event.params().collect()));
-        })
-    }
-
-    /// What was run since the last look: the texts and the parameters.
-    pub(crate) fn take(&self) -> Vec<(String, Vec<String>)> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.take().len()
-    }
 }

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use emr::prelude::*;
+use emr::test::{Instrument, Operation, TestRepo};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 pub(crate) use record::{assert_unsupported, assert_unsupported_in_part, backend, not_here, sql};
@@ -110,11 +111,11 @@ pub(crate) struct Db {
     schema: Option<String>,
     /// The settings of a database of the case's own.
     own: Option<RepoOptions>,
+    test: Option<TestRepo>,
 }
 
 impl Db {
     async fn create(backend: Backend, record: &Arc<Record>) -> Db {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
         let (options, folder, schema, own) = match backend {
             Backend::Sqlite => {
                 let folder = tempfile::tempdir().expect("a folder");
@@ -122,8 +123,7 @@ impl Db {
                 (RepoOptions::sqlite(file.to_str().expect("a Unicode path")), Some(folder), None, None)
             }
             Backend::Postgres => {
-                let n = NEXT.fetch_add(1, Ordering::Relaxed);
-                let schema = format!("emr_{}_{n}", std::process::id());
+                let schema = unused_schema();
                 let admin = emr::open(backend.url()).await.expect("the server");
                 admin
                     .script(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}"))
@@ -134,9 +134,8 @@ impl Db {
                 (options.extra("options", format!("-csearch_path={schema}")), None, Some(schema), None)
             }
             Backend::Mariadb | Backend::Mysql => {
-                let n = NEXT.fetch_add(1, Ordering::Relaxed);
                 let mut options = RepoOptions::from_url(&backend.url()).expect("a URL");
-                options.database = Some(format!("emr_{}_{n}", std::process::id()));
+                options.database = Some(unused_schema());
                 options.drop_database().await.expect("what an earlier run left is gone");
                 options.create_database().await.expect("a database");
                 (options.clone(), None, None, Some(options))
@@ -144,7 +143,19 @@ impl Db {
         };
         let options = lie::through_the_lie(options, record);
         let repo = emr::open(options.clone()).await.expect("a repo");
-        Db { backend, repo, options, _folder: folder, schema, own }
+        Db { backend, repo, options, _folder: folder, schema, own, test: None }
+    }
+
+    /// A schema that is there for one test repo alone: whatever the case makes of it, nothing needs to be dropped. Only
+    /// for cases that commit nothing to somebody else.
+    async fn in_test_repo(backend: Backend, record: &Arc<Record>) -> Db {
+        let options = RepoOptions::from_url(&backend.url()).expect("a URL");
+        // Two schemas of one name would wait for each other, though neither is ever committed.
+        let schema = unused_schema();
+        let options = lie::through_the_lie(options.extra("options", format!("-csearch_path={schema}")), record);
+        let test = TestRepo::start(options.clone()).await.expect("a test repo");
+        test.script(&format!("CREATE SCHEMA {schema}")).await.expect("a schema");
+        Db { backend, repo: test.repo().clone(), options, _folder: None, schema: None, own: None, test: Some(test) }
     }
 
     /// The settings of the database, for repos with others.
@@ -175,7 +186,17 @@ impl Db {
         self.repo.query(sql, &[]).await.expect("the server").scalar().expect("a name")
     }
 
+    /// Another repo on the same database, and what notes its operations.
+    pub(crate) async fn instrumented(&self) -> (RepoHandle, Instrument) {
+        let instrument = Instrument::new();
+        (emr::open(self.options().layer(instrument.clone())).await.expect("another repo"), instrument)
+    }
+
     async fn drop_database(self) {
+        if let Some(test) = self.test {
+            test.stop().await.expect("a rollback");
+            return;
+        }
         self.repo.stop(std::time::Duration::from_millis(100)).await;
         if let Some(own) = self.own {
             own.drop_database().await.expect("the database is dropped");
@@ -186,6 +207,16 @@ impl Db {
             admin.stop(std::time::Duration::ZERO).await;
         }
     }
+}
+
+fn unused_schema() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("emr_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// The statements that an instrument noted since the last look.
+pub(crate) fn sent(instrument: &Instrument) -> Vec<Operation> {
+    instrument.take().into_iter().filter(|one| one.verb.is_statement()).collect()
 }
 
 /// One behaviour, on a database.
@@ -202,14 +233,40 @@ where
     let record = Record::of_thread();
     record.runs_on(backend);
     runtime().block_on(async move {
-        let db = Arc::new(Db::create(backend, &record).await);
-        // In a task of its own, so that the database is dropped also after a panic.
-        let outcome = tokio::spawn(record.in_task(case(Arc::clone(&db)))).await;
-        if let Ok(db) = Arc::try_unwrap(db) {
-            db.drop_database().await;
-        }
-        outcome.map_err(|error| panic_text(error.into_panic()))
+        let db = Db::create(backend, &record).await;
+        run(db, record, case).await
     })
+}
+
+/// Runs a case that commits nothing to somebody else: in a test repo where that is faster, which is where there is a
+/// server.
+pub(crate) fn on_test_db<F>(backend: Backend, case: impl FnOnce(Arc<Db>) -> F + Send + 'static) -> Result<(), String>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    // Tables of MySQL and MariaDB commit.
+    if backend == Backend::Sqlite || backend.is_mysql_family() {
+        return on_db(backend, case);
+    }
+    let record = Record::of_thread();
+    record.runs_on(backend);
+    runtime().block_on(async move {
+        let db = Db::in_test_repo(backend, &record).await;
+        run(db, record, case).await
+    })
+}
+
+async fn run<F>(db: Db, record: Arc<Record>, case: impl FnOnce(Arc<Db>) -> F) -> Result<(), String>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let db = Arc::new(db);
+    // In a task of its own, so that the database is dropped also after a panic.
+    let outcome = tokio::spawn(record.in_task(case(Arc::clone(&db)))).await;
+    if let Ok(db) = Arc::try_unwrap(db) {
+        db.drop_database().await;
+    }
+    outcome.map_err(|error| panic_text(error.into_panic()))
 }
 
 fn panic_text(panic: Box<dyn std::any::Any + Send>) -> String {
@@ -244,18 +301,34 @@ macro_rules! db_cases {
 #[macro_export]
 macro_rules! repo_cases {
     ($($name:ident),* $(,)?) => {
+        $crate::cases_on! { on_db: $($name),* }
+    };
+}
+
+/// The same, in test repos: for cases that look at nothing but what they get.
+#[macro_export]
+macro_rules! test_repo_cases {
+    ($($name:ident),* $(,)?) => {
+        $crate::cases_on! { on_test_db: $($name),* }
+    };
+}
+
+/// The cases of both.
+#[macro_export]
+macro_rules! cases_on {
+    ($on:ident: $($name:ident),*) => {
         pub(crate) fn cases() -> Vec<$crate::harness::Case> {
             vec![$($crate::harness::Case {
                 name: stringify!($name),
                 run: |backend| {
-                    $crate::harness::on_db(backend, |db| async move { $name(&emr::AnyRepo::from(&db.repo)).await })?;
-                    $crate::harness::on_db(backend, |db| async move {
+                    $crate::harness::$on(backend, |db| async move { $name(&emr::AnyRepo::from(&db.repo)).await })?;
+                    $crate::harness::$on(backend, |db| async move {
                         let repo = db.for_transactions().await;
                         let tx = repo.begin().await.expect("a transaction");
                         $name(&emr::AnyRepo::from(&tx)).await;
                         tx.commit().await.expect("a commit");
                     })?;
-                    $crate::harness::on_db(backend, |db| async move {
+                    $crate::harness::$on(backend, |db| async move {
                         let checkout = db.repo.checkout().await.expect("a checkout");
                         $name(&emr::AnyRepo::from(&checkout)).await;
                     })
@@ -263,6 +336,14 @@ macro_rules! repo_cases {
             }),*]
         }
     };
+}
+
+/// Where making a table commits there are no test repos, which are never committed: that is what each case about them
+/// shows.
+fn no_test_repos(backend: Backend) -> Result<(), String> {
+    on_db(backend, |db| async move {
+        assert_unsupported(&TestRepo::start(db.options()).await.expect_err("a refusal"));
+    })
 }
 
 /// A module of cases: its name and its list.
@@ -277,7 +358,7 @@ pub(crate) fn main(modules: &[Module]) -> ExitCode {
     // Backends whose suite is not whole yet run where they are asked for.
     let tried = std::env::var("EMR_SUITE_TRY").unwrap_or_default();
     let tried = |backend: Backend| tried.split(',').any(|name| name.trim() == backend.name());
-    for backend in Backend::ALL.into_iter().filter(|backend| *backend != Backend::Mysql || tried(*backend)) {
+    for backend in Backend::ALL.into_iter().filter(|backend| !backend.is_mysql_family() || tried(*backend)) {
         let missing = if arguments.list { None } else { backend.unreachable() };
         let is_required = required.split(',').any(|name| name.trim() == backend.name());
         if let Some(reason) = &missing {
@@ -286,11 +367,12 @@ pub(crate) fn main(modules: &[Module]) -> ExitCode {
         for (module, cases) in modules {
             for case in cases() {
                 let name = format!("{}::{module}::{}", backend.name(), case.name);
+                let run = if *module == "test_repos" && backend.is_mysql_family() { no_test_repos } else { case.run };
                 let missing = missing.clone();
                 let ignored = missing.is_some() && !is_required;
                 let trial = Trial::test(name, move || match missing {
                     Some(reason) => Err(Failed::from(format!("EMR_REQUIRE names {}, but: {reason}", backend.name()))),
-                    None => Record::keep(|| (case.run)(backend)).map_err(Failed::from),
+                    None => Record::keep(|| run(backend)).map_err(Failed::from),
                 });
                 trials.push(trial.with_ignored_flag(ignored));
             }

@@ -11,6 +11,11 @@ mod constraints;
 mod faults;
 mod fetches;
 mod functions;
+mod instruments;
+mod large_writes;
+mod logs;
+mod migrations;
+mod odd_schemas;
 mod plans;
 mod preloads;
 mod promises;
@@ -21,8 +26,10 @@ mod reloads;
 mod retries;
 mod schemas;
 mod streams;
+mod test_repos;
 mod transaction_rows;
 mod transactions;
+mod trips;
 mod types;
 mod upserts;
 mod writes;
@@ -39,6 +46,11 @@ fn main() -> ExitCode {
         ("faults", faults::cases),
         ("fetches", fetches::cases),
         ("functions", functions::cases),
+        ("instruments", instruments::cases),
+        ("logs", logs::cases),
+        ("large_writes", large_writes::cases),
+        ("migrations", migrations::cases),
+        ("odd_schemas", odd_schemas::cases),
         ("plans", plans::cases),
         ("preloads", preloads::cases),
         ("promises", promises::cases),
@@ -48,8 +60,10 @@ fn main() -> ExitCode {
         ("reloads", reloads::cases),
         ("retries", retries::cases),
         ("streams", streams::cases),
+        ("test_repos", test_repos::cases),
         ("transaction_rows", transaction_rows::cases),
         ("transactions", transactions::cases),
+        ("trips", trips::cases),
         ("types", types::cases),
         ("upserts", upserts::cases),
         ("writes", writes::cases),

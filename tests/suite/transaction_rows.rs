@@ -76,6 +76,7 @@ async fn tr2_an_error_of_the_inner_one_goes_through_both(db: &Db) {
                 post(tx, "outer").await;
                 tx.transaction(async |inner| {
                     post(inner, "inner").await;
+                    assert_eq!(titles(inner).await, ["outer", "inner"], "so far they are there");
                     Err(Error::invalid("the reason"))
                 })
                 .await?;
@@ -123,6 +124,7 @@ async fn tr6_an_error_of_another_repo_rolls_back(db: &Db) {
         .repo
         .transaction(async |tx| {
             post(tx, "x").await;
+            assert_eq!(titles(tx).await, ["x"]);
             elsewhere
                 .transaction(async |theirs| theirs.insert(Permalink { id: 2, url: "/taken".into() }).await)
                 .await?;
@@ -288,14 +290,15 @@ async fn tr14_begin_commit_and_rollback_are_told(db: &Db) {
         let (repo, tx) = (repo.clone(), repo.begin().await.unwrap());
         let waiting = tokio::spawn(async move { repo.transaction(async |tx| tx.query("select 2", &[]).await).await });
         tokio::time::sleep(Duration::from_millis(100)).await;
-        tx.query("select 3", &[]).await.unwrap();
+        let three = tx.query("select 3, 4", &[]).await.unwrap();
+        assert_eq!((three.get::<i64>(0, 0).unwrap(), three.get::<i64>(0, 1).unwrap()), (3, 4));
         tx.rollback().await.unwrap();
         waiting
     };
     waiting.await.unwrap().unwrap();
     let log = log.lock().unwrap();
     let told: Vec<_> = log.iter().map(|(sql, ..)| sql.as_str()).collect();
-    assert_eq!(told, ["select 1", "BEGIN", "select 3", "ROLLBACK", "BEGIN", "select 2", "COMMIT"]);
+    assert_eq!(told, ["select 1", "BEGIN", "select 3, 4", "ROLLBACK", "BEGIN", "select 2", "COMMIT"]);
     assert!(log[4].1 >= Duration::from_millis(80), "the second one waited for the connection: {log:?}");
     for at in [3, 6] {
         assert_eq!(log[at].1, Duration::ZERO, "{log:?}");

@@ -76,6 +76,25 @@ impl Contender for Emr {
         Ok(written)
     }
 
+    async fn upsert_many(&self, lists: Vec<Vec<Person>>) -> Result<u64> {
+        let mut written = 0;
+        for list in lists {
+            let newer = OnConflict::replace((Person::NAME, Person::HAIR_COLOR)).target(Person::ID);
+            let counts = self.repo.upsert_all(list, newer).await?;
+            written += counts.inserted + counts.updated;
+        }
+        Ok(written)
+    }
+
+    async fn update_changes(&self, renames: Vec<(Person, String)>) -> Result<u64> {
+        let mut written = 0;
+        for (person, name) in renames {
+            self.repo.update(person.into_change().set(Person::NAME, name)).await?;
+            written += 1;
+        }
+        Ok(written)
+    }
+
     async fn tx_update(&self, renames: Vec<(Person, String)>) -> Result<u64> {
         let mut written = 0;
         for (person, name) in renames {

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::rusqlite::{filter_join, get, insert_many, insert_one, load, preload, rename, run, stream};
+use super::rusqlite::{filter_join, get, insert_many, insert_one, load, preload, rename, run, stream, upsert_many};
 use crate::contender::{Author, BATCH, Contender, Found, Person, Result, User};
 use crate::ground::sqlite::open;
 use crate::sum::Tally;
@@ -106,6 +106,22 @@ impl Contender for OneHop {
         let mut written = 0;
         for list in lists {
             written += self.hop(move |db| insert_many(db, &list)).await?;
+        }
+        Ok(written)
+    }
+
+    async fn upsert_many(&self, lists: Vec<Vec<Person>>) -> Result<u64> {
+        let mut written = 0;
+        for list in lists {
+            written += self.hop(move |db| upsert_many(db, &list)).await?;
+        }
+        Ok(written)
+    }
+
+    async fn update_changes(&self, renames: Vec<(Person, String)>) -> Result<u64> {
+        let mut written = 0;
+        for (Person { id, .. }, name) in renames {
+            written += self.hop(move |db| rename(db, id, &name)).await?;
         }
         Ok(written)
     }

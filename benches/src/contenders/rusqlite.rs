@@ -155,8 +155,18 @@ pub(super) fn insert_one(db: &Connection, name: &str, hair_color: Option<&str>) 
 }
 
 pub(super) fn insert_many(db: &mut Connection, people: &[Person]) -> rusqlite::Result<u64> {
+    write_many(db, "INSERT INTO people (id, name, hair_color) VALUES (?, ?, ?)", people)
+}
+
+pub(super) fn upsert_many(db: &mut Connection, people: &[Person]) -> rusqlite::Result<u64> {
+    const UPSERT: &str = "INSERT INTO people (id, name, hair_color) VALUES (?, ?, ?) \
+                          ON CONFLICT (id) DO UPDATE SET name = excluded.name, hair_color = excluded.hair_color";
+    write_many(db, UPSERT, people)
+}
+
+fn write_many(db: &mut Connection, sql: &str, people: &[Person]) -> rusqlite::Result<u64> {
     let all = db.transaction()?;
-    let mut insert = all.prepare_cached("INSERT INTO people (id, name, hair_color) VALUES (?, ?, ?)")?;
+    let mut insert = all.prepare_cached(sql)?;
     let mut written = 0;
     for Person { id, name, hair_color } in people {
         written += insert.execute((id, name, hair_color))? as u64;
@@ -238,6 +248,24 @@ impl Contender for Rusqlite {
         let mut written = 0;
         for list in lists {
             written += insert_many(&mut db, &list)?;
+        }
+        Ok(written)
+    }
+
+    async fn upsert_many(&self, lists: Vec<Vec<Person>>) -> Result<u64> {
+        let mut db = self.db();
+        let mut written = 0;
+        for list in lists {
+            written += upsert_many(&mut db, &list)?;
+        }
+        Ok(written)
+    }
+
+    async fn update_changes(&self, renames: Vec<(Person, String)>) -> Result<u64> {
+        let db = self.db();
+        let mut written = 0;
+        for (Person { id, .. }, name) in renames {
+            written += rename(&db, id, &name)?;
         }
         Ok(written)
     }

@@ -51,6 +51,7 @@ struct Connection {
     entries: Statement,
     insert: Statement,
     unnest: Statement,
+    upsert: Statement,
     copy: Statement,
     update: Statement,
 }
@@ -80,6 +81,13 @@ impl ManageConnection for Manager {
                 .prepare(
                     "INSERT INTO people (id, name, hair_color) \
                      SELECT * FROM UNNEST($1::int8[], $2::text[], $3::text[])",
+                )
+                .await?,
+            upsert: client
+                .prepare(
+                    "INSERT INTO people (id, name, hair_color) \
+                     SELECT * FROM UNNEST($1::int8[], $2::text[], $3::text[]) \
+                     ON CONFLICT (id) DO UPDATE SET name = excluded.name, hair_color = excluded.hair_color",
                 )
                 .await?,
             copy: client.prepare("COPY people (id, name, hair_color) FROM STDIN (FORMAT binary)").await?,
@@ -201,7 +209,29 @@ impl Contender for TokioPostgres {
         for list in lists {
             let connection = self.pool.get().await?;
             let copies = self.road == Road::Copy || (self.road != Road::Unnest && list.len() >= COPY_FROM);
-            written += if copies { connection.copy(&list).await? } else { connection.unnest(&list).await? };
+            written += if copies {
+                connection.copy(&list).await?
+            } else {
+                connection.unnest(&connection.unnest, &list).await?
+            };
+        }
+        Ok(written)
+    }
+
+    async fn upsert_many(&self, lists: Vec<Vec<Person>>) -> Result<u64> {
+        let mut written = 0;
+        for list in lists {
+            let connection = self.pool.get().await?;
+            written += connection.unnest(&connection.upsert, &list).await?;
+        }
+        Ok(written)
+    }
+
+    async fn update_changes(&self, renames: Vec<(Person, String)>) -> Result<u64> {
+        let mut written = 0;
+        for (Person { id, .. }, name) in renames {
+            let connection = self.pool.get().await?;
+            written += connection.client.execute(&connection.update, &[&name, &id]).await?;
         }
         Ok(written)
     }
@@ -262,11 +292,11 @@ impl Connection {
         Ok(of_post)
     }
 
-    async fn unnest(&self, people: &[Person]) -> Result<u64, Error> {
+    async fn unnest(&self, statement: &Statement, people: &[Person]) -> Result<u64, Error> {
         let ids: Vec<i64> = people.iter().map(|person| person.id).collect();
         let names: Vec<&str> = people.iter().map(|person| person.name.as_str()).collect();
         let colors: Vec<_> = people.iter().map(|person| person.hair_color.as_deref()).collect();
-        self.client.execute(&self.unnest, &[&ids, &names, &colors]).await
+        self.client.execute(statement, &[&ids, &names, &colors]).await
     }
 
     async fn copy(&self, people: &[Person]) -> Result<u64, Error> {

@@ -54,7 +54,7 @@ impl Place for SqlitePlace {
 
     fn libs(&self, case: Case) -> &'static [&'static str] {
         match case {
-            Case::Load | Case::InsertMany(_) => &["driver", "control", "emr", "one_hop"],
+            Case::Load | Case::InsertMany(_) | Case::Upsert => &["driver", "control", "emr", "one_hop"],
             Case::Preload => &["driver", "control", "emr", "one_hop", "per_parent"],
             _ => &["driver", "control", "emr", "rusqlite"],
         }
@@ -62,7 +62,7 @@ impl Place for SqlitePlace {
 
     async fn contender(&self, case: Case, lib: &str) -> Result<Arc<dyn Contender>> {
         // A program that must not block its runtime pays the hop; beside a long call it is nothing.
-        let hops = !matches!(case, Case::Load | Case::InsertMany(_) | Case::Preload);
+        let hops = !matches!(case, Case::Load | Case::InsertMany(_) | Case::Upsert | Case::Preload);
         Ok(match lib {
             "emr" => Arc::new(Emr::open(self.options()).await?),
             "driver" | "control" if hops => Arc::new(OneHop::open(&self.file)?),

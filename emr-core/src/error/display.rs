@@ -95,6 +95,13 @@ impl fmt::Display for Violation {
 impl fmt::Display for TransactionFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            TransactionFault::OtherOpen { waited } => {
+                return write!(
+                    f,
+                    "another transaction of the test repo was open for all of {waited:?}, and a test repo has one \
+                     connection: inside a transaction, call its `tx` and not the repo; between tasks, end it first"
+                );
+            }
             TransactionFault::InnerOpen => {
                 "a nested transaction is open: use that one, or commit or roll it back first"
             }

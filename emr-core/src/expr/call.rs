@@ -71,6 +71,8 @@ pub enum Function {
         path: Vec<JsonStep>,
         read: JsonRead,
     },
+    /// The value in the JSON object that is the first argument of the key that is the second one.
+    JsonKey,
     /// Whether the array that is the first argument has the second one among its elements.
     ArrayHas,
     /// Whether the array that is the first argument has all elements of the second one.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::call::{Call, Function, JsonRead, JsonStep};
 use super::maybe::{Maybe, Operand};
-use super::{Expr, Node};
+use super::{Expr, IntoExpr, Node};
 use crate::types::Scalar;
 use crate::value::SqlType;
 
@@ -61,6 +61,16 @@ impl JsonPath {
     pub fn index(mut self, at: u32) -> Self {
         self.path.push(JsonStep::Index(at));
         self
+    }
+
+    /// The value of the key of an object that another column or expression holds. NULL is the name of no key.
+    pub fn key_of(self, key: impl IntoExpr<String>) -> Self {
+        let document = if self.path.is_empty() { self.document } else { self.read(JsonRead::Json, SqlType::Json) };
+        let arguments = vec![document, key.into_expr().into_node()];
+        JsonPath {
+            document: Call::new(Function::JsonKey, arguments, SqlType::Json, SqlType::Json).into_node(),
+            path: Vec::new(),
+        }
     }
 
     fn read(self, read: JsonRead, ty: SqlType) -> Node {

@@ -119,6 +119,8 @@ pub struct Source {
     pub alias: Option<&'static str>,
     /// The schema (PostgreSQL, SQL Server) or database (MySQL) of a table.
     pub prefix: Option<Cow<'static, str>>,
+    /// The table that stands in for the schema's.
+    pub table: Option<Cow<'static, str>>,
     /// What is written behind the table: index hints, TABLESAMPLE, table hints. As the engine spells it.
     pub hints: Vec<&'static str>,
 }
@@ -126,7 +128,7 @@ pub struct Source {
 impl Source {
     /// This relation, without a name of its own.
     pub fn of(relation: Relation) -> Self {
-        Source { relation, alias: None, prefix: None, hints: Vec::new() }
+        Source { relation, alias: None, prefix: None, table: None, hints: Vec::new() }
     }
 }
 

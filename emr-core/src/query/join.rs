@@ -135,6 +135,12 @@ impl Joinable {
         self
     }
 
+    /// Joins this table instead of the schema's: one with the same columns.
+    pub fn from_table(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.source.table = Some(name.into());
+        self
+    }
+
     /// Writes this behind the table, as the engine spells it: an index hint, TABLESAMPLE, a table hint.
     pub fn hint(mut self, sql: &'static str) -> Self {
         self.source.hints.push(sql);
@@ -402,6 +408,34 @@ impl Values {
     pub fn column<T: Scalar>(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.columns.push((name.into(), T::TYPE));
         self
+    }
+
+    /// One more column, with the name and the type of this one.
+    #[must_use]
+    pub fn column_of<S: Syncable, F: Field>(mut self, column: Column<S, F>) -> Self {
+        let def = column.def();
+        self.columns.push((def.name.into(), def.ty));
+        self
+    }
+
+    /// A table of these structs: the columns of their schema, and a row for each.
+    ///
+    /// ```
+    /// # use emr_core::{Alias, Column, Syncable, Values};
+    /// # fn f<Post: Syncable>(ID: Column<Post, i64>, posts: &[Post]) {
+    /// let imported = Alias::<Post>::new("imported");
+    /// let list = Values::of(posts).rows().alias(imported);
+    /// let query = list.query().select(imported.col(ID));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn of<'r, T: Syncable>(rows: impl IntoIterator<Item = &'r T>) -> Self {
+        let columns = T::schema().columns;
+        let row = |row: &T| (0..columns.len()).map(|column| row.value(column).into_owned()).collect();
+        Values {
+            columns: columns.iter().map(|def| (def.name.into(), def.ty)).collect(),
+            rows: rows.into_iter().map(row).collect(),
+        }
     }
 
     /// One more row: a value for each column.

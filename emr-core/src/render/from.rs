@@ -4,12 +4,13 @@ use crate::dialect::ValuesStyle;
 use crate::error::Error;
 use crate::query::{Cte, CteBody, JoinKind, Relation, SelectBody, Source, Values};
 use crate::sql::SqlBuilder;
+use crate::value::Value;
 
 use super::condition::{conditions, fragment};
 use super::lock::lock_hint;
 use super::read::whole;
 use super::scope::Scope;
-use super::{bound, separated, table_of};
+use super::{bound, separated, table_of, table_of_source};
 
 /// Writes ` FROM …` with all joins.
 pub(super) fn from<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, scope: Scope<'_, 'q>) {
@@ -63,7 +64,7 @@ pub(super) fn joins<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, scope: 
 pub(super) fn source<'q>(out: &mut SqlBuilder<'q>, source: &'q Source, n: usize, lateral: bool, scope: Scope<'_, 'q>) {
     let mut column_names: &[_] = &[];
     match &source.relation {
-        Relation::Schema(schema) => table_of(out, schema.table, source.prefix.as_deref(), schema.prefix),
+        Relation::Schema(schema) => table_of_source(out, source, schema),
         Relation::Table(name) => table_of(out, name, source.prefix.as_deref(), None),
         Relation::Cte { name, .. } => {
             out.ident(name);
@@ -115,8 +116,11 @@ pub(super) fn source<'q>(out: &mut SqlBuilder<'q>, source: &'q Source, n: usize,
 /// Writes rows that are sent along, in brackets.
 fn values<'q>(out: &mut SqlBuilder<'q>, values: &'q Values) {
     let Values { columns, rows } = values;
-    if rows.is_empty() || columns.is_empty() {
-        return out.fail(Error::invalid("a list of values without a row or a column"));
+    if columns.is_empty() {
+        return out.fail(Error::invalid("a list of values without a column"));
+    }
+    if rows.is_empty() {
+        return no_values(out, values);
     }
     if rows.iter().any(|row| row.len() != columns.len()) {
         return out.fail(Error::invalid("a row of a list of values is longer or shorter than its columns"));
@@ -155,6 +159,17 @@ fn values<'q>(out: &mut SqlBuilder<'q>, values: &'q Values) {
         out.push(")");
     }
     out.push(")");
+}
+
+/// Writes a list without rows, which no engine takes as VALUES.
+fn no_values<'q>(out: &mut SqlBuilder<'q>, values: &'q Values) {
+    out.push("(SELECT ");
+    separated(out, ", ", &values.columns, |out, (name, ty)| {
+        bound(out, Value::Null(*ty), None, Some(*ty));
+        out.push(" AS ").ident(name);
+    });
+    let never = out.dialect().condition(false);
+    out.push(" FROM (SELECT 1 AS n) AS n WHERE ").push(never).push(")");
 }
 
 /// Writes `WITH …` for all of them, or nothing.

@@ -8,7 +8,7 @@ use crate::value::SqlType;
 use super::aggregate::over_rows;
 use super::condition::{collate, enclosed_condition, typed_value, value};
 use super::interval::add_interval;
-use super::json::json;
+use super::json::{json, json_key};
 use super::scope::Scope;
 use super::separated;
 
@@ -52,6 +52,7 @@ pub(super) fn call<'q>(out: &mut SqlBuilder<'q>, call: &'q Call, scope: Scope<'_
         }
         Function::AddInterval(unit) => add_interval(out, call, *unit, scope),
         Function::Json { path, read } => json(out, call, path, *read, scope),
+        Function::JsonKey => json_key(out, arguments, scope),
         Function::ArrayHas => array(out, arguments, true, [" = ANY(", "))"], scope),
         Function::ArrayContains => array(out, arguments, false, [" @> ", ")"], scope),
         Function::ArrayOverlaps => array(out, arguments, false, [" && ", ")"], scope),

@@ -63,6 +63,25 @@ impl<'q> Place<'_, 'q> {
     }
 }
 
+/// Writes the value of a key that an expression holds. What is no object has none. SQLite quotes NULL as `null`, and
+/// the text `null` as `"null"`.
+pub(super) fn json_key<'q>(out: &mut SqlBuilder<'q>, arguments: &'q [Node], scope: Scope<'_, 'q>) {
+    let [document, key] = arguments else { return };
+    let parts = match out.dialect().json_style() {
+        JsonStyle::PathQuery => ["(CAST(", " AS jsonb) -> CAST(", " AS text))"],
+        JsonStyle::Extract { .. } => ["(", " -> ('$.' || nullif(json_quote(", "), 'null')))"],
+        JsonStyle::ExtractTyped => ["json_extract(", ", concat('$.', json_quote(", ")))"],
+        JsonStyle::OpenJson => {
+            return out.unsupported("a key of a JSON document that an expression holds");
+        }
+    };
+    out.push(parts[0]);
+    argument(out, document, scope);
+    out.push(parts[1]);
+    argument(out, key, scope);
+    out.push(parts[2]);
+}
+
 /// `$."key"[0]`: each key in quotes, escaped as JSON escapes a text.
 fn steps(path: &[JsonStep]) -> String {
     let mut text = String::from("$");

@@ -29,6 +29,7 @@ pub use write::{
     update_all_returning, update_by_key, update_guarded,
 };
 
+use crate::query::Source;
 use crate::schema::Schema;
 use crate::sql::{BindContext, SqlBuilder};
 use crate::value::{SqlType, Value};
@@ -39,6 +40,12 @@ const ALIAS: &str = "t0";
 /// Writes the table's name with its prefix: the given one, or else its own.
 pub(crate) fn table(out: &mut SqlBuilder<'_>, schema: &Schema, prefix: Option<&str>) {
     prefixed(out, schema.table, prefix.or(schema.prefix));
+}
+
+/// Writes the name of the table that a source stands for.
+fn table_of_source(out: &mut SqlBuilder<'_>, source: &Source, schema: &Schema) {
+    let name = source.table.as_deref().unwrap_or(schema.table);
+    table_of(out, name, source.prefix.as_deref(), schema.prefix);
 }
 
 /// Writes a table's name with the prefix that the query gives it, or else the schema's, or else the call's.

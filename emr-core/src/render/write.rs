@@ -14,7 +14,7 @@ use super::from::{ctes, from, joins, source};
 use super::read::{check_built, key_condition};
 use super::returning::Back;
 use super::scope::{Scope, TableName, Written};
-use super::{ALIAS, all_columns, separated, table, table_of};
+use super::{ALIAS, all_columns, separated, table, table_of_source};
 
 /// Inserts one row: the given columns with the given values. With `returning` the stored row comes back,
 /// where the server can give it.
@@ -330,7 +330,7 @@ fn delete_by_name<'q>(
     }
     let scope = scope.writing(Written { name: TableName::Table, proposed: None });
     out.push("DELETE FROM ");
-    table_of(out, schema.table, query.from.prefix.as_deref(), schema.prefix);
+    table_of_source(out, &query.from, schema);
     where_clause(out, &query.filter, scope);
     if let Some(back) = back {
         back.clause(out, schema, query, scope, TableName::Table);
@@ -349,7 +349,7 @@ fn delete_by_keys<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, schema: &
         });
     };
     out.push("DELETE FROM ");
-    table_of(out, schema.table, query.from.prefix.as_deref(), schema.prefix);
+    table_of_source(out, &query.from, schema);
     out.push(" AS d0 WHERE ");
     out.push("(");
     key(out, "d0");
@@ -361,7 +361,7 @@ fn delete_by_keys<'q>(out: &mut SqlBuilder<'q>, query: &'q SelectBody, schema: &
 }
 
 fn target_table(out: &mut SqlBuilder<'_>, query: &SelectBody, schema: &Schema) {
-    table_of(out, schema.table, query.from.prefix.as_deref(), schema.prefix);
+    table_of_source(out, &query.from, schema);
     out.push(" AS ").push(ALIAS);
 }
 

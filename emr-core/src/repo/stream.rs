@@ -33,6 +33,9 @@ use crate::transaction::TxCore;
 /// How many rows are fetched at a time.
 const BATCH: usize = 500;
 
+/// The transaction of a stream that is in none.
+const FOR_CURSOR: Begin = Begin { isolation: None, read_only: false, deferrable: false, for_cursor: true };
+
 /// Where a stream stands.
 enum State<T> {
     Start(Box<SelectBody>),
@@ -149,7 +152,7 @@ async fn open<T: FromRow, E: Executor>(executor: &E, query: &SelectBody) -> Resu
             // From here on, dropping this gives the connection back.
             let mut home = Home::Checkout(Some(pooled), Arc::clone(&checkout.core));
             let (sql, params) = statement.insert(render(repo, query, &options)?);
-            let begin = [Control::Begin(Begin::default())];
+            let begin = [Control::Begin(FOR_CURSOR)];
             let controls = if repo.capabilities().cursor_needs_transaction { &begin[..] } else { &[] };
             let cursor = home.connection()?.open_cursor(controls, sql, params).await?;
             return Ok(Open {
@@ -168,7 +171,7 @@ async fn open<T: FromRow, E: Executor>(executor: &E, query: &SelectBody) -> Resu
         let mut ticket = lease.ticket().await?;
         let (connection, mut controls) = ticket.parts()?;
         if own && repo.capabilities().cursor_needs_transaction {
-            controls.push(Control::Begin(Begin::default()));
+            controls.push(Control::Begin(FOR_CURSOR));
         }
         let opened = connection.open_cursor(&controls, sql, params).await;
         ticket.end(opened.as_ref().err());

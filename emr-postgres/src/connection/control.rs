@@ -115,10 +115,15 @@ impl Session {
         let mut state = self.transaction;
         let mut commits_nothing = false;
         for control in controls {
+            if *control == Control::ReadOnly(false) {
+                // The savepoint's end has done it.
+                continue;
+            }
             if !text.is_empty() {
                 text.push_str("; ");
             }
             match control {
+                Control::ReadOnly(_) => text.push_str("SET TRANSACTION READ ONLY"),
                 Control::Begin(begin) => self.begin(begin, &mut text)?,
                 // The server would answer it with a rollback, and call that a success.
                 Control::Commit if state == TransactionState::Aborted => {

@@ -163,4 +163,5 @@ pub fn bulk(
     }
 }
 
-pub const BEGIN: Control = Control::Begin(emr_core::Begin { isolation: None, read_only: false, deferrable: false });
+pub const BEGIN: Control =
+    Control::Begin(emr_core::Begin { isolation: None, read_only: false, deferrable: false, for_cursor: false });

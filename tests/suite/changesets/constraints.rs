@@ -114,6 +114,10 @@ async fn r34_assoc_constraint(db: &Db) {
     assert_eq!(only(&error), texts("owner", "foreign_key", "does not exist"));
     let wrong = Owner { id: 2, pets: HasMany::default() }.into_change().assoc_constraint(Owner::PETS);
     assert!(matches!(repo.insert(wrong).await.unwrap_err().kind(), ErrorKind::InvalidCall { .. }));
+    // The same row, once the owner is there.
+    repo.insert(Owner { id: 7, pets: HasMany::default() }).await.unwrap();
+    repo.insert(pet(1, 7).assoc_constraint(Pet::OWNER)).await.unwrap();
+    assert_eq!(repo.all(Pet::query().select((Pet::ID, Pet::OWNER_ID))).await.unwrap(), [(1, Some(7))]);
 }
 
 async fn owner_with_pet(repo: &impl Repo) -> Owner {

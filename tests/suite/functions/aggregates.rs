@@ -5,7 +5,7 @@ use emr::prelude::*;
 
 use super::items::{Item, Money, decimal, item, items, table, visited};
 
-repo_cases![
+test_repo_cases![
     r52_aggregate,
     r53_aggregate_avg,
     r54_aggregate_with_distinct,

@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 use super::items::{Item, Money, decimal, item, items, refusal, value};
 use crate::harness::{assert_unsupported, assert_unsupported_in_part, backend};
 
-repo_cases![
+test_repo_cases![
     t10_tagged_types,
     s8_type_casting_negative_integers,
     sq54_sq55_sq56_sq57_uuids_and_casts,

@@ -5,7 +5,7 @@ use emr::{SqlType, Value};
 
 use super::items::{Item, decimal, item, items, visited};
 
-repo_cases![
+test_repo_cases![
     r110_query_where_interpolation,
     orders_from_input,
     every_comparison_of_a_dynamic_column,

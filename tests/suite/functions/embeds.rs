@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use emr::prelude::*;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-repo_cases![
+test_repo_cases![
     t18_typed_string_map,
     t19_typed_float_map,
     t20_map_type_on_update,

@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 
 use super::items::{Item, decimal, item, items, refusal, value};
 
-repo_cases![
+test_repo_cases![
     i1_i2_i3_i4_i5_date_add,
     i6_i17_units_chosen_at_run_time,
     i7_i19_negative_intervals,

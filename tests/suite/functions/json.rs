@@ -6,12 +6,13 @@ use serde_json::json;
 use super::items::{Item, item, items, value};
 use crate::harness::backend;
 
-repo_cases![
+test_repo_cases![
     t17_untyped_map,
     t22_sq3_json_extract_path_with_primitive_values,
     t23_sq4_json_extract_path_with_arrays_and_objects,
     t24_sq5_json_extract_path_with_embeds,
     t25_json_extract_path_with_custom_field_source,
+    t26_json_extract_path_with_a_key_from_a_column,
     sq35_sq36_json_is_kept_as_text,
     hostile_keys_find_their_places,
     whole_numbers_and_others,
@@ -83,6 +84,21 @@ async fn t25_json_extract_path_with_custom_field_source(repo: &impl Repo) {
     document(repo, json!({"a": "x"})).await;
     assert_eq!(Item::META.def().name, "meta data");
     assert_eq!(value(repo, Item::META.json().key("a").as_text()).await.as_deref(), Some("x"));
+}
+
+async fn t26_json_extract_path_with_a_key_from_a_column(repo: &impl Repo) {
+    let meta = || json!({"prices": {"tea": 3, "ta\"l\\k": {"x": [5]}, "": 7, "null": 8, "0": 9}, "list": ["a"]});
+    let keys = [Some("tea"), Some("ta\"l\\k"), Some(""), Some("none"), None, Some("null"), Some("0"), Some("$.tea")];
+    items(repo, keys.map(|key| item().set(Item::META, meta()).set(Item::TITLE, key.map(str::to_owned)))).await;
+    let price = || Item::META.json().key("prices").key_of(Item::TITLE);
+    let query = Item::query().order_by(Item::ID.asc());
+    let found = repo.all(query.clone().select(price().as_i64())).await.unwrap();
+    assert_eq!(found, [Some(3), None, Some(7), None, None, Some(8), Some(9), None]);
+    let deeper = price().key("x").index(0).as_i64();
+    assert_eq!(repo.all(query.clone().filter(deeper.eq(5)).select(Item::ID)).await.unwrap(), [2]);
+    // An element of a list has no key.
+    let element = Item::META.json().key("list").key_of(Item::TITLE).as_json();
+    assert_eq!(repo.all(query.select(element)).await.unwrap(), vec![None; 8]);
 }
 
 async fn sq35_sq36_json_is_kept_as_text(repo: &impl Repo) {

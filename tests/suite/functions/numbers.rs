@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 
 use super::items::{Item, decimal, item, items, refusal, value};
 
-repo_cases![
+test_repo_cases![
     t32_decimal_type,
     t33_decimal_typed_aggregations,
     t34_coalesce_with_mixed_types,

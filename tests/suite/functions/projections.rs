@@ -7,7 +7,7 @@ use emr::prelude::*;
 use super::items::{Item, item, items, visited};
 use crate::schemas::{Post, post};
 
-repo_cases![
+test_repo_cases![
     r88_select_expressions,
     r89_map_update,
     r90_map_update_on_association,

@@ -6,7 +6,7 @@ use emr::prelude::*;
 
 use super::items::{Item, decimal, item, items, table, value};
 
-repo_cases![
+test_repo_cases![
     sq12_blob_to_nil,
     sq13_sq14_nulls_when_inserting_and_querying,
     sq15_sq16_product_with_type_and_insert_all,

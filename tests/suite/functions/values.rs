@@ -11,7 +11,7 @@ use rust_decimal::Decimal;
 use super::items::{Item, decimal, item, items, refusal, table, value};
 use crate::harness::backend;
 
-repo_cases![
+test_repo_cases![
     t1_primitive_types,
     t4_boolean_negate,
     t8_t9_coalesce,

@@ -10,7 +10,7 @@ use emr::{Bound, Window};
 use super::items::{Item, decimal, item, items, visited};
 use crate::harness::{Backend, assert_unsupported_in_part, backend};
 
-repo_cases![
+test_repo_cases![
     w1_over,
     w2_frame,
     ranking_functions,

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use emr::prelude::*;
+use emr::test::Instrument;
 
-use crate::blog::{Comment, Permalink, Post, Statements, User, comment, create, ids, link, permalink, post, user};
-use crate::harness::{Backend, Db};
+use crate::blog::{Comment, Permalink, Post, User, comment, create, ids, link, permalink, post, user};
+use crate::harness::{Backend, Db, sent};
 
 db_cases![
     p39_loaded_without_key,
@@ -40,31 +41,31 @@ async fn p39_loaded_without_key(db: &Db) {
 }
 
 async fn p40_preload_skips_already_loaded_one(db: &Db) {
-    let (repo, statements) = Statements::of(db).await;
+    let (repo, instrument) = db.instrumented().await;
     create(&repo).await;
     let author = user(&repo, "author").await;
     let link = permalink(&repo, "1", None, Some(&author)).await;
     let mut p1 = post(&repo, "1", Some(&author)).await;
     repo.preload(&mut p1, Post::AUTHOR).await.unwrap();
     repo.update(author.change().set(User::NAME, "renamed")).await.unwrap();
-    statements.take();
+    instrument.clear();
     let name = |post: &Post| post.author.get().unwrap().unwrap().name.clone();
 
     repo.preload(&mut p1, Post::AUTHOR).await.unwrap();
-    assert_eq!((name(&p1).as_str(), statements.count()), ("author", 0));
+    assert_eq!((name(&p1).as_str(), sent(&instrument).len()), ("author", 0));
 
     repo.preload(&mut p1, Post::AUTHOR.then(User::PERMALINK)).await.unwrap();
     let found = p1.author.get().unwrap().unwrap();
     assert_eq!(found.permalink.get().unwrap().map(|row| row.id), Some(link.id));
-    assert_eq!((name(&p1).as_str(), statements.count()), ("author", 1), "only the nested one");
+    assert_eq!((name(&p1).as_str(), sent(&instrument).len()), ("author", 1), "only the nested one");
 
     repo.preload(&mut p1, Post::AUTHOR.force()).await.unwrap();
-    assert_eq!((name(&p1).as_str(), statements.count()), ("renamed", 1));
+    assert_eq!((name(&p1).as_str(), sent(&instrument).len()), ("renamed", 1));
     assert!(!p1.author.get().unwrap().unwrap().permalink.is_loaded(), "what was nested in it went with it");
 }
 
 async fn p41_preload_skips_already_loaded_many(db: &Db) {
-    let (repo, statements) = Statements::of(db).await;
+    let (repo, instrument) = db.instrumented().await;
     create(&repo).await;
     let author = user(&repo, "author").await;
     let [p1, p2] = [post(&repo, "1", None).await, post(&repo, "2", None).await];
@@ -73,7 +74,7 @@ async fn p41_preload_skips_already_loaded_many(db: &Db) {
     let mut posts = vec![p1, p2];
     repo.preload(&mut posts[..1], Post::COMMENTS).await.unwrap();
     repo.update(c1.change().set(Comment::TEXT, "changed")).await.unwrap();
-    statements.take();
+    instrument.clear();
     let text = |posts: &[Post]| posts[0].comments.get().unwrap()[0].text.clone();
 
     repo.preload(&mut posts, Post::COMMENTS.then(Comment::AUTHOR)).await.unwrap();
@@ -81,17 +82,17 @@ async fn p41_preload_skips_already_loaded_many(db: &Db) {
     assert_eq!(ids(posts[1].comments.get().unwrap()), [c2.id]);
     let found = posts[0].comments.get().unwrap()[0].author.get().unwrap();
     assert_eq!(found.map(|row| row.id), Some(author.id));
-    let sent = statements.take();
-    assert_eq!(sent.len(), 2, "{sent:?}");
-    assert_eq!(sent[0].1.len(), 1, "only the key that was not loaded: {sent:?}");
+    let noted = sent(&instrument);
+    assert_eq!(noted.len(), 2, "{noted:?}");
+    assert_eq!(noted[0].params.len(), 1, "only the key that was not loaded: {noted:?}");
 
     repo.preload(&mut posts, Post::COMMENTS.force()).await.unwrap();
-    assert_eq!((text(&posts).as_str(), statements.count()), ("changed", 1));
+    assert_eq!((text(&posts).as_str(), sent(&instrument).len()), ("changed", 1));
     assert!(!posts[0].comments.get().unwrap()[0].author.is_loaded());
 }
 
 async fn one_statement_per_association_and_level(db: &Db) {
-    let (repo, statements) = Statements::of(db).await;
+    let (repo, instrument) = db.instrumented().await;
     create(&repo).await;
     let author = user(&repo, "author").await;
     permalink(&repo, "1", None, Some(&author)).await;
@@ -102,7 +103,7 @@ async fn one_statement_per_association_and_level(db: &Db) {
             comment(&repo, text, Some(&post), Some(&author)).await;
         }
     }
-    statements.take();
+    instrument.clear();
 
     let query = Post::query()
         .preload((
@@ -112,26 +113,26 @@ async fn one_statement_per_association_and_level(db: &Db) {
         ))
         .preload(Post::COMMENTS.then(Comment::POST));
     let posts = repo.all(&query).await.unwrap();
-    let sent = statements.take();
+    let noted = sent(&instrument);
 
     assert_eq!(posts.len(), 3);
     // The posts; comments, author, users; of the comments author and post, of the users comments; permalink.
-    assert_eq!(sent.len(), 1 + 3 + 3 + 1, "{sent:#?}");
-    let of_authors = sent.iter().filter(|(sql, _)| sql.contains("FROM \"blog_users\"") && !sql.contains("JOIN"));
-    for (sql, params) in of_authors {
+    assert_eq!(noted.len(), 1 + 3 + 3 + 1, "{noted:#?}");
+    let of_authors = noted.iter().filter(|one| one.text.contains("FROM \"blog_users\"") && !one.text.contains("JOIN"));
+    for one in of_authors {
         let keys = if db.backend == Backend::Postgres { "an array of 1 i64".to_owned() } else { author_key(&author) };
-        assert_eq!(params[0], keys, "each key once: {sql}");
+        assert_eq!(one.params[0], keys, "each key once: {one}");
     }
 
     // A chain costs as much as its steps, and what is loaded costs nothing.
     let mut posts = posts;
     repo.preload(&mut posts, Post::COMMENTERS).await.unwrap();
-    assert_eq!(statements.count(), 0);
+    assert_eq!(sent(&instrument).len(), 0);
     let mut author = author;
     repo.preload(&mut author, User::READERS).await.unwrap();
-    assert_eq!(statements.count(), 3);
+    assert_eq!(sent(&instrument).len(), 3);
     repo.preload(&mut author, User::READERS).await.unwrap();
-    assert_eq!(statements.count(), 0);
+    assert_eq!(sent(&instrument).len(), 0);
 }
 
 fn author_key(author: &User) -> String {
@@ -139,7 +140,7 @@ fn author_key(author: &User) -> String {
 }
 
 async fn shared_rows_are_loaded_on_and_shared_again(db: &Db) {
-    let (repo, statements) = Statements::of(db).await;
+    let (repo, instrument) = db.instrumented().await;
     create(&repo).await;
     let author = user(&repo, "author").await;
     let mut posts = vec![
@@ -148,11 +149,11 @@ async fn shared_rows_are_loaded_on_and_shared_again(db: &Db) {
         post(&repo, "3", None).await,
     ];
     repo.preload(&mut posts, Post::AUTHOR).await.unwrap();
-    statements.take();
+    instrument.clear();
 
     repo.preload(&mut posts, Post::AUTHOR.then(User::POSTS)).await.unwrap();
 
-    assert_eq!(statements.count(), 1, "the author is not fetched again");
+    assert_eq!(sent(&instrument).len(), 1, "the author is not fetched again");
     let [a, b] = [0, 1].map(|n| posts[n].author.get().unwrap().unwrap());
     assert!(Arc::ptr_eq(a, b));
     assert_eq!(a.posts.get().unwrap().len(), 2);
@@ -160,17 +161,17 @@ async fn shared_rows_are_loaded_on_and_shared_again(db: &Db) {
 }
 
 async fn a_row_that_others_hold_is_loaded_anew(db: &Db) {
-    let (repo, statements) = Statements::of(db).await;
+    let (repo, instrument) = db.instrumented().await;
     create(&repo).await;
     let author = user(&repo, "author").await;
     let mut p1 = post(&repo, "1", Some(&author)).await;
     repo.preload(&mut p1, Post::AUTHOR).await.unwrap();
     let held = Arc::clone(p1.author.get().unwrap().unwrap());
-    statements.take();
+    instrument.clear();
 
     repo.preload(&mut p1, Post::AUTHOR.then(User::POSTS)).await.unwrap();
 
-    assert_eq!(statements.count(), 2);
+    assert_eq!(sent(&instrument).len(), 2);
     assert!(!held.posts.is_loaded(), "what others hold does not change");
     assert_eq!(p1.author.get().unwrap().unwrap().posts.get().unwrap().len(), 1);
 }
@@ -229,9 +230,8 @@ async fn preloads_in_a_transaction_see_its_rows(db: &Db) {
 async fn streams_preload_in_chunks(db: &Db) {
     use futures_util::TryStreamExt;
     // One connection: the preloads of a stream must not wait for another one.
-    let statements = Statements::default();
-    let log = statements.log();
-    let repo = emr::open(db.options().pool_size(1).log(log)).await.unwrap();
+    let instrument = Instrument::new();
+    let repo = emr::open(db.options().pool_size(1).layer(instrument.clone())).await.unwrap();
     create(&repo).await;
     let author = user(&repo, "author").await;
     let posts: Vec<_> =
@@ -245,12 +245,12 @@ async fn streams_preload_in_chunks(db: &Db) {
             assert_eq!((found.id, found.permalink.get(), post.comments.get()), (author.id, Ok(None), Ok(&[][..])));
         }
     };
-    statements.take();
+    instrument.clear();
 
     whole(&repo.stream(&query).try_collect::<Vec<_>>().await.unwrap());
-    let sent = statements.take();
-    let preloads = sent.iter().filter(|(sql, _)| sql.contains(&db.backend.sql("\"blog_comments\""))).count();
-    assert_eq!(preloads, 3, "1,200 rows in chunks of 500: {sent:#?}");
+    let noted = sent(&instrument);
+    let preloads = noted.iter().filter(|one| one.text.contains(&db.backend.sql("\"blog_comments\""))).count();
+    assert_eq!(preloads, 3, "1,200 rows in chunks of 500: {noted:#?}");
     let tx = repo.begin().await.unwrap();
     whole(&tx.stream(&query).try_collect::<Vec<_>>().await.unwrap());
     tx.commit().await.unwrap();

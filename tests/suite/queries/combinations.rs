@@ -19,6 +19,7 @@ repo_cases![
     an_expression_of_sql_text,
     counting_combined_rows,
     r140_values_list,
+    r141_values_list_with_the_types_of_a_schema,
     r142_values_list_with_join,
     values_that_do_not_fit,
     with_ties,
@@ -163,6 +164,32 @@ async fn r140_values_list(repo: &impl Repo) {
     let query = numbers(&[(1, "eins"), (2, "zwei")]).rows().query().order_by(col::<i64>("n").desc());
     let found = repo.all(query.select((col::<i64>("n"), col::<String>("word")))).await.unwrap();
     assert_eq!(found, [(2, "zwei".to_owned()), (1, "eins".to_owned())]);
+}
+
+async fn r141_values_list_with_the_types_of_a_schema(repo: &impl Repo) {
+    blog(repo).await;
+    let values = Values::new()
+        .column_of(Article::ID)
+        .column_of(Article::TITLE)
+        .row(&[&1_i64, &"eins"])
+        .row(&[&7_i64, &"sieben"]);
+    let found = repo.all(values.rows().query().order_by(col::<i64>("id").asc()).select(col::<String>("title"))).await;
+    assert_eq!(found.unwrap(), ["eins", "sieben"]);
+
+    // Structs as a table: with what is stored, and with what is not.
+    let mut tags = repo.all(Tag::query().order_by(Tag::ID.asc())).await.unwrap();
+    assert_eq!(tags.len(), 3);
+    tags[0].label = "another".to_owned();
+    let given = Alias::<Tag>::new("given");
+    let changed = Tag::query()
+        .join(Values::of(&tags).rows().alias(given).on(given.col(Tag::ID).eq(Tag::ID)))
+        .filter(given.col(Tag::LABEL).ne(Tag::LABEL))
+        .select((Tag::LABEL, given.col(Tag::LABEL)));
+    let stored = repo.get::<Tag>(tags[0].id).await.unwrap().unwrap().label;
+    assert_eq!(repo.all(changed).await.unwrap(), [(stored, "another".to_owned())]);
+    let none: [&Tag; 0] = [];
+    let empty = Values::of(none).rows().alias(given).query().select(given.col(Tag::LABEL));
+    assert_eq!(repo.all(empty).await.unwrap(), [] as [String; 0]);
 }
 
 async fn r142_values_list_with_join(repo: &impl Repo) {

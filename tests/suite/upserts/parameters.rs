@@ -53,6 +53,7 @@ async fn l12_l13_rows_of_a_query_and_of_a_list(db: &Db) {
     repo.insert_all(rows).await.unwrap();
     // In the order of the struct's fields, row by row.
     assert_eq!(last(&seen), ["u1", "t1", "1", "u2", "t2", "2"]);
+    assert_eq!(super::pages(&repo).await, [super::row("u1", "t1", 1), super::row("u2", "t2", 2)]);
 }
 
 async fn l14_rows_with_shared_values(db: &Db) {
@@ -96,12 +97,18 @@ async fn l15_a_query_with_a_conflict(db: &Db) {
     }
     copied.unwrap();
     assert_eq!(last(&seen), ["url", "title", "7", "set", "40", "50", "60"]);
+    assert_eq!(super::pages(&repo).await, [], "no page had so many visits");
+    repo.insert_all([page("url", "stored", 55), page("u2", "another", 3)]).await.unwrap();
+    let copy = Page::query().filter(Page::VISITS.gt(7)).select(("url", "title"));
+    repo.upsert_from((Page::URL, Page::TITLE), copy, conflict()).await.unwrap();
+    assert_eq!(super::pages(&repo).await, [super::row("u2", "another", 3), super::row("url", "set", 95)]);
 }
 
 async fn l16_rows_with_a_conflict(db: &Db) {
     let (repo, seen) = logged(db).await;
     let _ = repo.upsert(page("u1", "t1", 1), conflict()).await.unwrap();
     assert_eq!(last(&seen), in_order(db, &["u1", "t1", "1"], &["set", "40"], &["50", "60"]));
+    assert_eq!(super::pages(&repo).await, [super::row("u1", "t1", 1)]);
 }
 
 async fn l17_all_three(db: &Db) {
@@ -121,6 +128,7 @@ async fn l18_l19_insert_and_upsert(db: &Db) {
     assert_eq!(last(&seen), ["9", "u1", "t1", "1"]);
     let _ = repo.upsert(page("u1", "t2", 2), OnConflict::replace(Page::TITLE).target(Page::URL)).await.unwrap();
     assert_eq!(last(&seen), ["u1", "t2", "2"]);
+    assert_eq!(super::pages(&repo).await, [super::row("u1", "t2", 1)]);
 }
 
 async fn l20_l21_update_and_delete(db: &Db) {

@@ -109,6 +109,7 @@ fn places_in_documents() {
     select("json_bool", at().as_bool());
     select("json_part", at().as_json());
     select("json_key_last", Post::META.json().index(1).key("'; DROP TABLE x; --").as_text());
+    select("json_key_of", Post::META.json().key("a").key_of(Post::TITLE).as_text());
     select("json_whole", Post::META.json().as_json());
     filter("json_exists", at().exists());
     filter("json_is_null", at().is_null());

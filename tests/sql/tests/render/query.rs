@@ -27,6 +27,15 @@ fn selections() {
     select("query_named", &Note::query().select((Note::RANK + 1).named("next")));
     select("query_row_and_more", &Note::query().select_also(Note::RANK + 1));
     select("query_hostile", &Hostile::query().select((Hostile::ID.named("a \"b\" `c` ]d"), Hostile::BACKTICK)));
+    let archived = Note::query().from_table("notes \"2019\"");
+    let kept = Post::on(Post::ID.eq(Note::ID)).from_table("kept_posts");
+    select("query_from_table", &archived.clone().join(kept).select((Note::ID, Post::TITLE)));
+    let update = archived.clone().filter(Note::ID.eq(1)).set(Note::TITLE, "x");
+    snapshot("query_update_of_table", |out| {
+        let (query, assignments) = update.parts();
+        render::update_all(out, query, assignments, None);
+    });
+    snapshot("query_delete_of_table", |out| render::delete_all(out, archived.body(), None));
     select("query_without_selection", &table("notes").query());
 }
 
@@ -187,6 +196,8 @@ fn value_lists() {
     let update = update.set_expr(Note::TITLE, list.named_col::<String>("word"));
     let (query, assignments) = update.parts();
     snapshot("update_from_values", |out| render::update_all(out, query, assignments, None));
+    let none = Values::new().column::<i64>("n").column::<String>("word");
+    select("values_without_rows", &none.rows().query().select((col::<i64>("n"), col::<String>("word"))));
     select("values_empty", &Values::new().rows().query().select(col::<i64>("n")));
 }
 
