@@ -7,7 +7,7 @@ use std::pin::Pin;
 
 use chrono::{DateTime, Utc};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, TransactionFault};
 use crate::query::Query;
 use crate::render;
 use crate::repo::{Repo, Transactional};
@@ -314,7 +314,11 @@ impl Action {
             Action::Function(function) => {
                 let tx = repo.begin().await?;
                 function(&tx).await?;
-                tx.commit().await
+                match tx.commit().await {
+                    // Its DDL has committed it.
+                    Err(error) if matches!(error.kind(), ErrorKind::Transaction(TransactionFault::Lost)) => Ok(()),
+                    ended => ended,
+                }
             }
         }
     }

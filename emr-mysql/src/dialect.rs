@@ -29,7 +29,7 @@ const INTEGERS: InList =
 
 /// What MySQL and MariaDB have in common.
 macro_rules! family {
-    (uuid: $uuid:literal, uuids: $uuids:expr, uuid_text: $uuid_text:expr, collation: $collation:literal) => {
+    (uuid: $uuid:literal, uuids: $uuids:expr, uuid_text: $uuid_text:expr, json: $json:expr, collation: $collation:literal) => {
         fn quotes(&self) -> (char, char) {
             ('`', '`')
         }
@@ -130,6 +130,8 @@ macro_rules! family {
                 SqlType::Decimal => Some("DECIMAL(57,28)"),
                 // They travel as a time.
                 SqlType::Date => Some("DATE"),
+                // A document is equal to no text.
+                SqlType::Json => $json,
                 _ => None,
             }
         }
@@ -157,6 +159,7 @@ impl Dialect for MySqlDialect {
             after: ", '$[*]' COLUMNS (v CHAR(36) PATH '$')) AS j",
         },
         uuid_text: ("BIN_TO_UUID(", ")"),
+        json: Some("JSON"),
         collation: "utf8mb4_0900_bin"
     }
 }
@@ -187,6 +190,8 @@ impl Dialect for MariaDbDialect {
             after: ", '$[*]' COLUMNS (v CHAR(36) PATH '$')) AS j",
         },
         uuid_text: ("CAST(", " AS CHAR)"),
+        // It has no such type: documents are texts.
+        json: None,
         collation: "utf8mb4_nopad_bin"
     }
 }

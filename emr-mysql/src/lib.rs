@@ -26,7 +26,7 @@
 //! **Cancellation.** A call that is dropped ends its session at the server (`KILL`), over a connection of its own: the
 //! server rolls back and frees its locks. The connection is never used again.
 //!
-//! **Settings** beside those of [`RepoOptions`](emr_core::RepoOptions): `keepalives_idle` (seconds), `session` (assignments for `SET SESSION`, as
+//! **Settings** beside those of [`RepoOptions`]: `keepalives_idle` (seconds), `session` (assignments for `SET SESSION`, as
 //! `innodb_lock_wait_timeout = 5, long_query_time = 1`).
 
 mod admin;

@@ -152,7 +152,7 @@ async fn pg18_pg19_pg30_pg31_a_database_is_created_and_dropped(db: &Db) {
             let path = db.options().database.unwrap();
             RepoOptions::sqlite(format!("{path}.second ünï"))
         }
-        _ => {
+        Backend::Postgres | Backend::Mariadb | Backend::Mysql => {
             let options = RepoOptions::from_url(&db.backend.url()).unwrap();
             options.database(format!("emr \"second\" {}", std::process::id()))
         }

@@ -329,7 +329,7 @@ async fn a_fetched_row_comes_with_its_associations(db: &Db) {
     let locked = tx.fetch::<blog::Post>(row.id).lock(Lock::UPDATE).preload(blog::Post::COMMENTS).await;
     match db.backend {
         Backend::Sqlite => assert_unsupported_in_part(&locked.unwrap_err()),
-        _ => {
+        Backend::Postgres | Backend::Mariadb | Backend::Mysql => {
             assert_eq!(ids(&locked.unwrap()), [reply.id]);
             let other = db.other().await;
             let free = other.transaction(async |tx| tx.all_locked(Comment::query(), Lock::UPDATE.nowait()).await).await;

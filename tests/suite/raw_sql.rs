@@ -66,9 +66,8 @@ async fn s11_a_repo_that_is_not_there_is_named(db: &Db) {
 
 async fn s12_s13_raw_rows(db: &Db) {
     let sql = match db.backend {
-        Backend::Sqlite => "SELECT ?",
         Backend::Postgres => "SELECT $1::bigint",
-        Backend::Mariadb | Backend::Mysql => "SELECT ?",
+        Backend::Sqlite | Backend::Mariadb | Backend::Mysql => "SELECT ?",
     };
     let result = db.repo.query(sql, &[&1_i64]).await.unwrap();
     assert_eq!(result.rows().collect::<Vec<_>>(), [[Value::I64(1)]]);

@@ -344,7 +344,8 @@ fn duplicate_key<'q>(out: &mut SqlBuilder<'q>, insert: Insert<'q>, conflict: &'q
     let scope = Scope::top(&conflict.stored).writing(written);
     out.push(" ON DUPLICATE KEY UPDATE ");
     let stored = |out: &mut SqlBuilder<'q>, column: usize| {
-        out.ident(schema.table).push(".").ident(schema.columns[column].name);
+        let (before, after) = if tells_key(out, schema) == Some(column) { ("LAST_INSERT_ID(", ")") } else { ("", "") };
+        out.push(before).ident(schema.table).push(".").ident(schema.columns[column].name).push(after);
     };
     let Some(all) = &conflict.assignments else {
         let column = schema.primary_key.first().copied().unwrap_or(0);
@@ -357,6 +358,7 @@ fn duplicate_key<'q>(out: &mut SqlBuilder<'q>, insert: Insert<'q>, conflict: &'q
         out.push(" END");
         return;
     };
+    let tells_key = tells_key(out, schema);
     check_turns(out, schema, all);
     separated(out, ", ", all.iter().enumerate(), |out, (n, assignment)| {
         out.ident(schema.columns[assignment.column].name).push(" = CASE ");
@@ -370,6 +372,37 @@ fn duplicate_key<'q>(out: &mut SqlBuilder<'q>, insert: Insert<'q>, conflict: &'q
         out.push(" ELSE ");
         stored(out, assignment.column);
         out.push(" END");
+    });
+    if let Some(key) = tells_key.filter(|key| all.iter().all(|assignment| assignment.column != *key)) {
+        out.push(", ").ident(schema.columns[key].name).push(" = ");
+        stored(out, key);
+    }
+}
+
+/// The column whose value the server tells of the row that it wrote or met: the counted key, where no row comes back.
+fn tells_key(out: &SqlBuilder<'_>, schema: &'static Schema) -> Option<usize> {
+    match schema.primary_key {
+        [key] if is_counted(schema, *key) && out.capabilities().insert_returning == Returning::No => Some(*key),
+        _ => None,
+    }
+}
+
+/// Selects a row that an upsert wrote or met, and what that did to it: `None` of a row that it left alone.
+pub fn upserted<'q>(
+    out: &mut SqlBuilder<'q>,
+    schema: &'static Schema,
+    prefix: Option<&str>,
+    by: &'q [(usize, Value<'static>)],
+) {
+    out.effect(Effect::Read);
+    out.push("SELECT ");
+    all_columns(out, schema, Some(ALIAS));
+    out.push(", CASE ").push(MARK).push(" WHEN 0 THEN 1 WHEN ").push(CHANGED).push(" THEN 0 END FROM ");
+    table_of(out, schema.table, prefix, schema.prefix);
+    out.push(" AS ").push(ALIAS).push(" WHERE ");
+    separated(out, " AND ", by, |out, (column, value)| {
+        out.push(ALIAS).push(".").ident(schema.columns[*column].name);
+        out.push(" = ").bind(value.borrowed(), Some((schema, *column)));
     });
 }
 

@@ -70,7 +70,7 @@ pub(super) fn json_key<'q>(out: &mut SqlBuilder<'q>, arguments: &'q [Node], scop
     let parts = match out.dialect().json_style() {
         JsonStyle::PathQuery => ["(CAST(", " AS jsonb) -> CAST(", " AS text))"],
         JsonStyle::Extract { .. } => ["(", " -> ('$.' || nullif(json_quote(", "), 'null')))"],
-        JsonStyle::ExtractTyped => ["json_extract(", ", concat('$.', json_quote(", ")))"],
+        JsonStyle::ExtractTyped => ["json_extract(", ", concat('$.', CAST(json_quote(", ") AS CHAR)))"],
         JsonStyle::OpenJson => {
             return out.unsupported("a key of a JSON document that an expression holds");
         }

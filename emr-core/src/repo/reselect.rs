@@ -3,6 +3,7 @@
 use super::change::key_of;
 use super::write::write;
 use crate::changeset::{Action, Changeset, NewRow};
+use crate::conflict::{ConflictTarget, Upserted};
 use crate::connection::{Done, Role};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{Call, Executor, Job, run};
@@ -15,10 +16,10 @@ use crate::value::{SqlType, Value};
 
 /// The row with this key. What is not there any more was taken away by the database itself.
 async fn select<T: Syncable>(executor: &impl Executor, prefix: Option<&str>, key: &[Value<'static>]) -> Result<T> {
-    let call = Call { role: Role::Write, table: Some(T::schema().table), verb: "reselect", enforced: false };
+    let again = Call { role: Role::Write, table: Some(T::schema().table), verb: "reselect", enforced: false };
     let (sink, _) = run(
         executor,
-        call,
+        again,
         |capabilities| {
             SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
                 render::get(out, T::schema(), prefix, key, None);
@@ -100,6 +101,70 @@ pub(super) async fn insert<T: Syncable, R: NewRow<T>>(executor: &impl Executor, 
     )
     .await?;
     select::<T>(executor, prefix, &key_of_new::<T, R>(row, &columns, &done)).await
+}
+
+/// Inserts a row that says what is done where its key is taken, in the transaction that the caller is in.
+pub(super) async fn upsert<'r, T: Syncable>(
+    executor: &impl Executor,
+    insert: Insert<'r>,
+    cell: &(dyn Fn(usize) -> Cell<'r> + Send + Sync),
+) -> Result<Upserted<T>> {
+    let insert = Insert { returned: Returned::Nothing, ..insert };
+    let (_, done) = run(
+        executor,
+        write::<T>("upsert"),
+        |capabilities| {
+            if found_by::<T>(&insert, cell, None).is_none() {
+                let feature = "an upsert of a row that is found by nothing that is given";
+                return Err(Error::unsupported(feature, &*capabilities.server));
+            }
+            SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
+                render::insert_values(out, insert, 0..1, &|_, column| cell(column));
+            })
+            .map(|(sql, params)| Job::Statement(sql, params))
+        },
+        || Discard,
+    )
+    .await?;
+    let by = found_by::<T>(&insert, cell, done.last_insert_id).unwrap_or_default();
+    let again = Call { role: Role::Write, table: Some(T::schema().table), verb: "reselect", enforced: false };
+    let (sink, _) = run(
+        executor,
+        again,
+        |capabilities| {
+            SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
+                render::upserted(out, T::schema(), insert.prefix, &by);
+            })
+            .map(|(sql, params)| Job::Statement(sql, params))
+        },
+        || AtMostOne::<(T, Option<bool>)>::of(T::schema().table),
+    )
+    .await?;
+    sink.row.map(Upserted::of).ok_or_else(|| Error::not_found(T::schema().table))
+}
+
+/// What finds the row that was written or met: its counted key, which the server tells, else what the row itself gives of
+/// the target, or of the key.
+fn found_by<'r, T: Syncable>(
+    insert: &Insert<'r>,
+    cell: &(dyn Fn(usize) -> Cell<'r> + Send + Sync),
+    told: Option<i64>,
+) -> Option<Vec<(usize, Value<'static>)>> {
+    let schema = T::schema();
+    if let [key] = schema.primary_key
+        && is_counted::<T>(*key)
+    {
+        return Some(vec![(*key, told.map_or(Value::Null(SqlType::I64), Value::I64))]);
+    }
+    let columns = match insert.conflict.map(|conflict| &conflict.target) {
+        Some(ConflictTarget::Columns(columns)) => &columns[..],
+        _ => schema.primary_key,
+    };
+    let given = |column: &usize| match cell(*column) {
+        Cell::Value(value) if insert.columns.contains(column) => Some((*column, value.into_owned())),
+        _ => None,
+    };
+    if columns.is_empty() { None } else { columns.iter().map(given).collect() }
 }
 
 fn is_counted<T: Syncable>(column: usize) -> bool {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::change::finish;
+use super::reselect;
 use super::write::{groups, prefix_of, write};
 use crate::capabilities::Capabilities;
 use crate::changeset::NewRow;
@@ -73,10 +75,54 @@ pub(super) async fn upsert<T: Syncable, R: NewRow<T>>(
         return Err(Error::invalid("prepare_changes is for insert, update and delete: an upsert may do neither"));
     }
     row.prepare();
+    if super::write::gives_nothing_back(executor).await? {
+        let written = Box::pin(upsert_reselected(executor, &row, on_conflict.conflict())).await;
+        return written.map_err(|error| row.refine(error));
+    }
     let written = insert_row::<T, R, (T, Option<bool>)>(executor, &row, Some(on_conflict.conflict()))
         .await
         .map_err(|error| row.refine(error))?;
     Ok(written.map_or(Upserted::Skipped, Upserted::of))
+}
+
+/// Upserts a row where the server gives none back.
+async fn upsert_reselected<T: Syncable, R: NewRow<T>>(
+    executor: &impl Executor,
+    row: &R,
+    conflict: &Conflict,
+) -> Result<Upserted<T>> {
+    let columns = row.columns()?;
+    let options = executor.call_options();
+    let prefix = row.row_prefix().or(options.prefix_of(T::schema()));
+    let returned = Returned::Nothing;
+    let insert = Insert { schema: T::schema(), prefix, columns: &columns, conflict: Some(conflict), returned };
+    let cell = |column: usize| cell::<T, R>(row, column);
+    if executor.is_transaction() {
+        return reselect::upsert(executor, insert, &cell).await;
+    }
+    let tx = executor.start(TransactionOptions::new()).await?;
+    let result = reselect::upsert(&tx, insert, &cell).await;
+    finish(tx, result).await
+}
+
+/// Upserts rows one by one, in one transaction, where the server gives none back.
+async fn upsert_all_reselected<T: Syncable>(executor: &impl Executor, many: &Many) -> Result<Vec<Upserted<T>>> {
+    let tx = executor.start(TransactionOptions::new()).await?;
+    let result = async {
+        let mut written = Vec::new();
+        for group in &many.groups {
+            for row in 0..group.len() {
+                let cell = |column: usize| match group.computed(row, column) {
+                    Some(computed) => Cell::Computed(computed),
+                    None => Cell::Value(group.cell(row, column)),
+                };
+                written.push(reselect::upsert(&tx, group.insert(), &cell).await?);
+            }
+        }
+        Ok(written)
+    }
+    .await;
+    finish(tx, result).await
 }
 
 /// Rows that are inserted together: they set the same columns.
@@ -221,6 +267,11 @@ pub(super) async fn upsert_all<T: Syncable, R: NewRow<T>>(
 ) -> Result<UpsertCounts> {
     let given = rows.len();
     let many = Many::of::<T, R>(executor, rows, Some(&on_conflict.into_shared()), false)?;
+    if !many.groups.is_empty() && super::write::gives_nothing_back(executor).await? {
+        let written = Box::pin(upsert_all_reselected::<T>(executor, &many)).await?;
+        let outcomes: Vec<_> = written.iter().map(|row| (!row.is_skipped()).then_some(row.is_inserted())).collect();
+        return Ok(UpsertCounts::of(given, &outcomes));
+    }
     let (written, _) = run_all::<T, Option<bool>>(executor, "upsert_all", &many).await?;
     Ok(UpsertCounts::of(given, &written))
 }
@@ -231,6 +282,11 @@ pub(super) async fn upsert_all_returning<T: Syncable, R: NewRow<T>>(
     on_conflict: OnConflict<T>,
 ) -> Result<Vec<Upserted<T>>> {
     let many = Many::of::<T, R>(executor, rows, Some(&on_conflict.into_shared()), true)?;
+    if !many.groups.is_empty() && super::write::gives_nothing_back(executor).await? {
+        let mut written = Box::pin(upsert_all_reselected::<T>(executor, &many)).await?;
+        written.retain(|row| !row.is_skipped());
+        return Ok(written);
+    }
     let (written, _) = run_all::<T, (T, Option<bool>)>(executor, "upsert_all", &many).await?;
     // A row that was skipped comes back from an engine whose INSERT cannot skip.
     Ok(written.into_iter().map(Upserted::of).filter(|row| !row.is_skipped()).collect())

@@ -66,7 +66,7 @@ async fn insert_row<T: Syncable, R: NewRow<T>>(executor: &impl Executor, mut row
 }
 
 /// Whether inserted rows must be selected again. Where servers of one adapter differ in that, the first connection tells.
-async fn gives_nothing_back(executor: &impl Executor) -> Result<bool> {
+pub(super) async fn gives_nothing_back(executor: &impl Executor) -> Result<bool> {
     let repo = executor.inner().0;
     if repo.capabilities().insert_returning != Returning::No {
         return Ok(false);

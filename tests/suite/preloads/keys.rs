@@ -479,12 +479,12 @@ async fn more_keys_than_a_statement_takes(db: &Db) {
     assert_eq!(shelves[199_999].books.get().unwrap().len(), 2);
     let labelled: Vec<_> = prices.iter().filter(|p| !p.labels.get().unwrap().is_empty()).map(|p| p.amount).collect();
     assert_eq!(labelled, amounts.iter().map(|&amount| Decimal::from(amount)).collect::<Vec<_>>());
-    if db.backend != Backend::Postgres {
+    if db.backend == Backend::Postgres {
+        assert_eq!(noted.len(), 1);
+    } else {
         assert!(noted.len() > 1 && noted.len() < 10, "{} chunks", noted.len());
         let query = Label::query().limit(5);
         let error = repo.preload(&mut prices, Price::LABELS.query(query).force()).await.unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::InvalidCall { .. }), "{error:?}");
-    } else {
-        assert_eq!(noted.len(), 1);
     }
 }

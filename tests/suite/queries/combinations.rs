@@ -179,7 +179,7 @@ async fn r141_values_list_with_the_types_of_a_schema(repo: &impl Repo) {
     // Structs as a table: with what is stored, and with what is not.
     let mut tags = repo.all(Tag::query().order_by(Tag::ID.asc())).await.unwrap();
     assert_eq!(tags.len(), 3);
-    tags[0].label = "another".to_owned();
+    "another".clone_into(&mut tags[0].label);
     let given = Alias::<Tag>::new("given");
     let changed = Tag::query()
         .join(Values::of(&tags).rows().alias(given).on(given.col(Tag::ID).eq(Tag::ID)))
