@@ -200,7 +200,11 @@ fn extract_typed<'q>(out: &mut SqlBuilder<'q>, place: Place<'_, 'q>, read: JsonR
         }
         JsonRead::I64 => {
             found(out, "CASE WHEN CAST(json_type(", ") AS CHAR) IN ('INTEGER', 'UNSIGNED INTEGER') THEN CASE WHEN ");
-            found(out, "CAST(", " AS DECIMAL(65,0)) BETWEEN -9223372036854775808 AND 9223372036854775807 THEN ");
+            found(
+                out,
+                "CAST(CAST(",
+                " AS CHAR) AS DECIMAL(65,0)) BETWEEN -9223372036854775808 AND 9223372036854775807 THEN ",
+            );
             found(out, "CAST(", " AS SIGNED) END WHEN ");
             found(out, "CAST(json_type(", ") AS CHAR) IN ('DOUBLE', 'DECIMAL') AND ");
             found(out, "(", " + 0e0) = ");
