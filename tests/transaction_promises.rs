@@ -63,6 +63,23 @@ async fn a_transaction_on_a_checkout_can_be_spawned() {
 }
 
 #[tokio::test]
+async fn the_steps_of_a_multi_can_be_spawned() {
+    let repo = repo().await;
+    let handle = repo.clone();
+    let task = tokio::spawn(async move {
+        let mut multi = emr::Multi::new();
+        let first = multi.insert("first", titled("first"));
+        let count = multi.run("count", move |tx, done| {
+            Box::pin(async move { Ok(tx.count(Post::query()).await? + u64::from(done.get(first)?.id == 1)) })
+        });
+        let mut done = handle.multi(multi).await?;
+        done.take(count)
+    });
+    assert_eq!(task.await.unwrap().unwrap(), 2);
+    assert_eq!(titles(&repo).await, ["first"]);
+}
+
+#[tokio::test]
 async fn a_closure_may_borrow_what_is_around_it() {
     let repo = repo().await;
     let title = String::from("borrowed");
@@ -244,6 +261,7 @@ fn every_future_of_any_repo_is_send<R: Repo>(repo: &R, post: &Post, posts: &[Pos
     assert_send(repo.script("select 1"));
     assert_send(repo.explain(Post::query()));
     assert_send(repo.begin());
+    assert_send(repo.multi(emr::Multi::new()));
     assert_send(repo.begin_with(TransactionOptions::new()));
     assert_send(repo.create_table::<Post>());
     assert_send(repo.drop_table::<Post>());
@@ -289,4 +307,7 @@ fn whatever_is_a_repo_can_be_shared_between_tasks() {
     assert_send_and_sync::<emr::Query<Post>>();
     assert_send_and_sync::<emr::Changeset<Post>>();
     assert_send_and_sync::<emr::QueryResult>();
+    assert_send_and_sync::<emr::MultiError>();
+    assert_send_and_sync::<emr::MultiResults>();
+    assert_send_and_sync::<emr::Interceptors>();
 }

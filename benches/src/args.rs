@@ -11,7 +11,7 @@ usage: emr-bench --backend sqlite|postgres [--case NAME] [--rounds N] [--lib NAM
   --url     the PostgreSQL server; else EMR_POSTGRES_URL, else postgres://postgres@127.0.0.1:5432/postgres
 
 cases: get_by_pk, get_by_pk_16, load_10k, filter_join, preload, stream_100k, insert_one, insert_many_100,
-       insert_many_1000, insert_many_10000, tx_update, idle_repos_10k";
+       insert_many_1000, insert_many_10000, insert_graph, upsert_100, update_changes, tx_update, idle_repos_10k";
 
 const POSTGRES: &str = "postgres://postgres@127.0.0.1:5432/postgres";
 

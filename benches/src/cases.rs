@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::task::JoinHandle;
 
-use crate::contender::{COLOR, Contender, FOUND, Found, Person, Result, tree_sum};
-use crate::ground::{AUTHORS, Ground, POSTS, USERS, author, person, post, user};
+use crate::contender::{COLOR, Contender, FOUND, Found, Person, Result, Tree, grown_sum, tree_sum};
+use crate::ground::{AUTHORS, Ground, POSTS, USERS, author, grown, person, post, tree, user};
 use crate::sum::{Sum, Tally};
 use crate::weigh;
 
@@ -27,6 +27,7 @@ pub(crate) enum Case {
     Stream,
     InsertOne,
     InsertMany(i64),
+    InsertGraph,
     Upsert,
     UpdateChanges,
     TxUpdate,
@@ -45,7 +46,7 @@ pub(crate) struct Turn {
 
 impl Case {
     /// The idle repos come first: they are weighed by the memory of a process that has done nothing else.
-    pub(crate) const ALL: [Case; 14] = [
+    pub(crate) const ALL: [Case; 15] = [
         Case::IdleRepos,
         Case::GetByPk,
         Case::GetByPk16,
@@ -57,6 +58,7 @@ impl Case {
         Case::InsertMany(100),
         Case::InsertMany(1_000),
         Case::InsertMany(10_000),
+        Case::InsertGraph,
         Case::Upsert,
         Case::UpdateChanges,
         Case::TxUpdate,
@@ -73,6 +75,7 @@ impl Case {
             Case::Stream => "stream_100k".to_owned(),
             Case::InsertOne => "insert_one".to_owned(),
             Case::InsertMany(rows) => format!("insert_many_{rows}"),
+            Case::InsertGraph => "insert_graph".to_owned(),
             Case::Upsert => format!("upsert_{UPSERTED}"),
             Case::UpdateChanges => "update_changes".to_owned(),
             Case::TxUpdate => "tx_update".to_owned(),
@@ -175,6 +178,18 @@ impl Case {
                 let turn = clock.stop();
                 same(&written, &u64::try_from(ops * rows)?)?;
                 same(&ground.people().await?, &expected)?;
+                Ok(turn)
+            }
+            Case::InsertGraph => {
+                ground.clear().await?;
+                let trees: Vec<Tree> = (0..ops).map(tree).collect();
+                let expected = grown_sum(&(0..ops).map(grown).collect::<Vec<_>>())?;
+                let clock = Clock::start();
+                let roots =
+                    in_task(contender, |contender| async move { contender.insert_graph(trees).await }).await??;
+                let turn = clock.stop();
+                same(&grown_sum(&roots)?, &expected)?;
+                same(&ground.trees().await?, &expected)?;
                 Ok(turn)
             }
             Case::Upsert => {

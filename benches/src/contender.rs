@@ -74,6 +74,41 @@ pub(crate) struct Entry {
     pub(crate) hair_color: Option<String>,
 }
 
+/// A row that is written with its branches, and these with their leaves.
+#[derive(Syncable, Debug, Clone, PartialEq)]
+#[emr(table = "roots")]
+pub(crate) struct Root {
+    pub(crate) id: i64,
+    pub(crate) name: String,
+    #[emr(has_many)]
+    pub(crate) branches: HasMany<Branch>,
+}
+
+#[derive(Syncable, Debug, Clone, PartialEq)]
+#[emr(table = "branches")]
+pub(crate) struct Branch {
+    pub(crate) id: i64,
+    pub(crate) root_id: i64,
+    pub(crate) name: String,
+    #[emr(has_many)]
+    pub(crate) leaves: HasMany<Leaf>,
+}
+
+#[derive(Syncable, Debug, Clone, PartialEq)]
+#[emr(table = "leaves")]
+pub(crate) struct Leaf {
+    pub(crate) id: i64,
+    pub(crate) branch_id: i64,
+    pub(crate) name: String,
+}
+
+/// The names of a root, of its branches, and of the leaves of each.
+#[derive(Clone)]
+pub(crate) struct Tree {
+    pub(crate) name: String,
+    pub(crate) branches: Vec<(String, Vec<String>)>,
+}
+
 /// A post with the name of its author: id, title, name.
 pub(crate) type Found = (i64, String, String);
 
@@ -105,6 +140,9 @@ pub(crate) trait Contender: Send + Sync {
     /// Inserts each list of people, ids included, in one call. Returns how many rows were written.
     async fn insert_many(&self, lists: Vec<Vec<Person>>) -> Result<u64>;
 
+    /// Inserts each tree in a transaction, and returns it with the keys that the database gave.
+    async fn insert_graph(&self, trees: Vec<Tree>) -> Result<Vec<Root>>;
+
     /// Inserts each list of people in one call, or gives those who are there already their new name and colour. Returns how
     /// many rows were written.
     async fn upsert_many(&self, lists: Vec<Vec<Person>>) -> Result<u64>;
@@ -114,6 +152,21 @@ pub(crate) trait Contender: Send + Sync {
 
     /// Gives each person a new name, in a transaction each. Returns how many rows were written.
     async fn tx_update(&self, renames: Vec<(Person, String)>) -> Result<u64>;
+}
+
+/// Every row of these trees with its parent.
+pub(crate) fn grown_sum(roots: &[Root]) -> Result<Sum> {
+    let mut sum = Sum::default();
+    for root in roots {
+        sum.add(root.id, &root.name, None);
+        for branch in root.branches.get()? {
+            sum.add(branch.id, &branch.name, Some(&root.name));
+            for leaf in branch.leaves.get()? {
+                sum.add(leaf.id, &leaf.name, Some(&branch.name));
+            }
+        }
+    }
+    Ok(sum)
 }
 
 /// Every row with its parent, wherever it stands: what a row says of its parent is not asked.

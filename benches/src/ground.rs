@@ -11,7 +11,7 @@ use emr::prelude::HasMany;
 
 use crate::args::Backend;
 use crate::cases::Case;
-use crate::contender::{Author, COLOR, Comment, Contender, Person, Post, Result, User};
+use crate::contender::{Author, Branch, COLOR, Comment, Contender, Leaf, Person, Post, Result, Root, Tree, User};
 use crate::sum::Sum;
 
 /// How many users there are.
@@ -42,6 +42,12 @@ pub(crate) trait Ground {
     /// Count and checksum of the people.
     async fn people(&self) -> Result<Sum>;
 
+    /// Leaves no trees.
+    async fn clear(&mut self) -> Result<()>;
+
+    /// Count and checksum of the rows of all trees, each with the name of its parent.
+    async fn trees(&self) -> Result<Sum>;
+
     /// Moves the server's side of all open connections to its core, and says where that is.
     async fn pin(&self) -> Result<&'static str>;
 
@@ -61,6 +67,11 @@ pub(crate) trait Place {
     /// Opens one of them.
     async fn contender(&self, case: Case, lib: &str) -> Result<Arc<dyn Contender>>;
 }
+
+/// All rows of all trees: id, name, the parent's name.
+pub(crate) const TREES: &str = "SELECT id, name, NULL FROM roots UNION ALL \
+     SELECT branches.id, branches.name, roots.name FROM branches JOIN roots ON roots.id = root_id UNION ALL \
+     SELECT leaves.id, leaves.name, branches.name FROM leaves JOIN branches ON branches.id = branch_id";
 
 /// The place of this name.
 pub(crate) fn place(backend: Backend, url: &str, name: &str) -> Result<Box<dyn Place>> {
@@ -97,6 +108,26 @@ pub(crate) fn post(id: i64) -> Post {
 
 pub(crate) fn comment(id: i64) -> Comment {
     Comment { id, post_id: parent(id), body: format!("Comment {id}") }
+}
+
+/// Tree number `n`, from 0 on.
+pub(crate) fn tree(n: i64) -> Tree {
+    let leaves = |branch: i64| children(branch).map(|id| format!("Leaf {id}")).collect();
+    let branches = children(n + 1).map(|id| (format!("Branch {id}"), leaves(id))).collect();
+    Tree { name: format!("Root {}", n + 1), branches }
+}
+
+/// The same with the keys that it gets in empty tables, after those before it.
+pub(crate) fn grown(n: i64) -> Root {
+    let leaf = |id: i64| Leaf { id, branch_id: parent(id), name: format!("Leaf {id}") };
+    let branch = |id: i64| Branch {
+        id,
+        root_id: parent(id),
+        name: format!("Branch {id}"),
+        leaves: HasMany::loaded(children(id).map(leaf).collect()),
+    };
+    let branches = HasMany::loaded(children(n + 1).map(branch).collect());
+    Root { id: n + 1, name: format!("Root {}", n + 1), branches }
 }
 
 fn parent(id: i64) -> i64 {

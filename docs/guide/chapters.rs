@@ -32,3 +32,9 @@ pub mod functions {}
 
 #[doc = include_str!("src/testing.md")]
 pub mod testing {}
+
+#[doc = include_str!("src/interceptors.md")]
+pub mod interceptors {}
+
+#[doc = include_str!("src/coming_from_ecto.md")]
+pub mod coming_from_ecto {}

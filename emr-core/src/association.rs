@@ -12,8 +12,9 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 pub use assoc::{AssocExt, BuildAssoc};
+pub(crate) use assoc::{equalities, filter};
 pub(crate) use content::Content;
-pub(crate) use ends::{Ends, Few, fitting};
+pub(crate) use ends::{Ends, Few, Link, fitting};
 pub use path::{IntoPath, Path};
 pub use record::Record;
 pub use slot::Slot;

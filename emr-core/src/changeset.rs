@@ -1,5 +1,6 @@
 //! Pending changes to one row.
 
+mod assoc;
 mod cast;
 mod columns;
 mod constraint;
@@ -25,7 +26,10 @@ pub use input::{Input, IntoInput};
 pub use old_row::OldRow;
 pub use prepare::PrepareFuture;
 
+pub(crate) use cast::required;
+pub(crate) use convert::convert;
 pub(crate) use rules::{Action, Rules};
+pub(crate) use stamp::stamp;
 
 use crate::draft::Computed;
 use crate::error::{Error, Result};
@@ -78,7 +82,7 @@ impl<T: Syncable> Changeset<T> {
     }
 
     /// The same without types: no change if the row has the value already.
-    fn assign(&mut self, column: usize, value: Value<'static>) {
+    pub(crate) fn assign(&mut self, column: usize, value: Value<'static>) {
         self.changes.retain(|change| change.column != column);
         if self.data.as_ref().is_none_or(|data| !convert::same(&data.value(column), &value)) {
             self.changes.push(Change { column, value });
@@ -111,9 +115,9 @@ impl<T: Syncable> Changeset<T> {
         self
     }
 
-    /// Whether nothing would be written.
+    /// Whether nothing would be written, of the row and of its associations.
     pub fn is_empty(&self) -> bool {
-        self.changes.is_empty()
+        self.changes.is_empty() && self.rules_ref().is_none_or(|rules| rules.branches.is_idle())
     }
 
     /// The new value of a column, where it has one.
@@ -175,6 +179,9 @@ impl<T: Syncable> fmt::Debug for Changeset<T> {
             } else {
                 out.field(column.field, &change.value);
             }
+        }
+        for branch in self.branches() {
+            out.field(schema.associations[branch.association].field, branch);
         }
         if !self.is_valid() {
             out.field("errors", &self.errors().to_string());
@@ -253,6 +260,21 @@ pub trait NewRow<T: Syncable>: Send + Sync + 'static {
         error
     }
 
+    /// Whether associated rows are written with it.
+    #[doc(hidden)]
+    fn has_associations(&self) -> bool {
+        false
+    }
+
+    /// Itself as a changeset, if it is one.
+    #[doc(hidden)]
+    fn into_changeset(self) -> Option<Changeset<T>>
+    where
+        Self: Sized,
+    {
+        None
+    }
+
     /// The table's schema or database, where the row says it.
     fn row_prefix(&self) -> Option<&str> {
         None
@@ -325,6 +347,14 @@ impl<T: Syncable> NewRow<T> for Changeset<T> {
 
     fn refine(&self, error: Error) -> Error {
         Changeset::refine(self, error, Action::Insert)
+    }
+
+    fn has_associations(&self) -> bool {
+        !self.branches().is_empty()
+    }
+
+    fn into_changeset(self) -> Option<Changeset<T>> {
+        Some(self)
     }
 
     fn row_prefix(&self) -> Option<&str> {

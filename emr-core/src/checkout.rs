@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::error::{Error, Result, TransactionFault};
+use crate::exec::CallOptions;
 use crate::handle::RepoInner;
 use crate::lifecycle::Activity;
 use crate::pool::Pooled;
@@ -14,6 +15,7 @@ use crate::pool::Pooled;
 /// connection back.
 pub struct Checkout {
     pub(crate) core: Arc<CheckoutCore>,
+    pub(crate) options: CallOptions,
 }
 
 /// The held connection. A transaction of the checkout takes it out and puts it back.
@@ -33,14 +35,14 @@ pub(crate) enum Held {
 }
 
 impl Checkout {
-    pub(crate) fn new(repo: Arc<RepoInner>, connection: Pooled, activity: Activity) -> Self {
+    pub(crate) fn new(repo: Arc<RepoInner>, connection: Pooled, activity: Activity, options: CallOptions) -> Self {
         let core = CheckoutCore {
             repo,
             connection: Mutex::new(Held::Here(connection)),
             returned: SyncMutex::new(None),
             _activity: activity,
         };
-        Checkout { core: Arc::new(core) }
+        Checkout { core: Arc::new(core), options }
     }
 }
 

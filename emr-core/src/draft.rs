@@ -93,9 +93,40 @@ impl<T: Syncable> Draft<T> {
     }
 
     fn put(mut self, column: usize, cell: Cell) -> Self {
+        self.replace(column, cell);
+        self
+    }
+
+    fn replace(&mut self, column: usize, cell: Cell) {
         self.cells.retain(|(at, _)| *at != column);
         self.cells.push((column, cell));
-        self
+    }
+
+    /// A copy of a row that sets these columns.
+    pub(crate) fn of<R: NewRow<T>>(row: &R, columns: &[usize]) -> Self {
+        let cell = |&column: &usize| {
+            let cell = match row.computed(column) {
+                Some(Computed::Expr(node)) => Cell::Expr(node.clone()),
+                Some(Computed::Shared(_, value)) => Cell::Value(value.into_owned()),
+                None => Cell::Value(row.cell(column).into_owned()),
+            };
+            (column, cell)
+        };
+        let prefix = row.row_prefix().map(|prefix| Cow::Owned(prefix.to_owned()));
+        Draft { cells: columns.iter().map(cell).collect(), prefix, of: PhantomData }
+    }
+
+    /// The column shall have this value of its type.
+    pub(crate) fn put_value(&mut self, column: usize, value: Value<'static>) {
+        self.replace(column, Cell::Value(value));
+    }
+
+    /// Calls `change` with each expression.
+    pub(crate) fn each_node(&mut self, change: &mut dyn FnMut(&mut Node) -> Result<()>) -> Result<()> {
+        self.cells.iter_mut().try_for_each(|(_, cell)| match cell {
+            Cell::Expr(node) => change(node),
+            Cell::Value(_) | Cell::Shared(_) => Ok(()),
+        })
     }
 
     fn find(&self, column: usize) -> Option<&Cell> {
@@ -144,6 +175,23 @@ impl<T: Syncable> NewRow<T> for Draft<T> {
 
     fn row_prefix(&self) -> Option<&str> {
         self.prefix.as_deref()
+    }
+}
+
+/// A draft of plain values, which takes the faster road.
+pub(crate) struct Plain<T>(pub(crate) Draft<T>);
+
+impl<T: Syncable> NewRow<T> for Plain<T> {
+    fn columns(&self) -> Result<Cow<'static, [usize]>> {
+        self.0.columns()
+    }
+
+    fn cell(&self, column: usize) -> Value<'_> {
+        self.0.cell(column)
+    }
+
+    fn row_prefix(&self) -> Option<&str> {
+        self.0.row_prefix()
     }
 }
 

@@ -72,6 +72,21 @@ pub enum ErrorKind {
         /// The errors by field.
         errors: Errors,
     },
+    /// An association was written whose rows are not loaded: what is to be replaced is not known. Nothing was sent.
+    AssociationNotLoaded {
+        /// The struct.
+        schema: &'static str,
+        /// The field of the association.
+        association: &'static str,
+    },
+    /// A write leaves out a row that is associated, and the association does not say by
+    /// [`on_replace`](crate::OnReplace) what becomes of it. Nothing was sent.
+    Replaced {
+        /// The struct.
+        schema: &'static str,
+        /// The field of the association.
+        association: &'static str,
+    },
     /// Nobody gave a connection back within the deadline.
     PoolTimeout {
         /// How long the call waited.
@@ -161,6 +176,13 @@ pub enum ErrorKind {
     InvalidCall {
         /// What is wrong and what to do.
         problem: String,
+    },
+    /// The repo is read-only, and this writes. Nothing was sent.
+    ReadOnly,
+    /// An [`Interceptor`](crate::Interceptor) refused the call. Nothing was sent.
+    Refused {
+        /// Why, in its own words.
+        reason: String,
     },
     /// The transaction cannot be used in this way or any more.
     Transaction(TransactionFault),
@@ -364,6 +386,11 @@ impl Error {
         Error::new(ErrorKind::InvalidCall { problem: problem.into() })
     }
 
+    /// A call that an [`Interceptor`](crate::Interceptor) does not let pass.
+    pub fn refused(reason: impl Into<String>) -> Self {
+        Error::new(ErrorKind::Refused { reason: reason.into() })
+    }
+
     /// A feature is missing in a backend.
     pub fn unsupported(feature: impl Into<String>, backend: impl Into<String>) -> Self {
         Error::new(ErrorKind::Unsupported { feature: feature.into(), backend: backend.into() })
@@ -412,6 +439,11 @@ impl Error {
     /// The backend cannot do what was asked.
     pub fn is_unsupported(&self) -> bool {
         matches!(self.0.kind, ErrorKind::Unsupported { .. })
+    }
+
+    /// The repo is read-only, or an interceptor refused the call.
+    pub fn is_refused(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::ReadOnly | ErrorKind::Refused { .. })
     }
 
     /// The connection broke in use, or could not be made.

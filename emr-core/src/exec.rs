@@ -2,6 +2,7 @@
 
 mod any;
 mod batch;
+mod with;
 
 use std::future::Future;
 use std::pin::pin;
@@ -22,6 +23,7 @@ use crate::connection::{Connection, Control, Done, Role};
 use crate::error::{Error, ErrorKind, Result, TransactionFault};
 use crate::handle::{RepoHandle, RepoInner};
 use crate::insert::BulkInsert;
+use crate::intercept::Interceptors;
 use crate::lifecycle::Activity;
 use crate::observe::{Outcome, Watch};
 use crate::options::{RepoOptions, Timeout};
@@ -42,6 +44,8 @@ pub struct CallOptions {
     pub prefix: Option<Arc<str>>,
     /// Refuses writes.
     pub read_only: bool,
+    /// Who sees every query and every write.
+    pub interceptors: Interceptors,
 }
 
 impl CallOptions {
@@ -56,6 +60,7 @@ impl CallOptions {
             timeout: options.effective_timeout(),
             prefix: options.prefix.clone(),
             read_only: options.read_only.unwrap_or(false),
+            interceptors: options.interceptors.clone(),
         }
     }
 }
@@ -71,6 +76,12 @@ pub trait Executor: Send + Sync + Sized {
     #[doc(hidden)]
     fn call_options(&self) -> CallOptions {
         CallOptions::of(&self.inner().0.options)
+    }
+
+    /// Who sees every query and every write.
+    #[doc(hidden)]
+    fn interceptors(&self) -> &Interceptors {
+        &self.inner().0.options.interceptors
     }
 
     /// Itself as one type.
@@ -210,6 +221,14 @@ impl Executor for RepoHandle {
         Inner(&self.inner)
     }
 
+    fn call_options(&self) -> CallOptions {
+        self.own_options().cloned().unwrap_or_else(|| CallOptions::of(&self.inner.options))
+    }
+
+    fn interceptors(&self) -> &Interceptors {
+        self.own_options().map_or(&self.inner.options.interceptors, |own| &own.interceptors)
+    }
+
     async fn lease(&self, role: Role) -> Result<Lease<'_>> {
         let activity = self.inner.enter()?;
         let pooled = self.inner.connection(role).await?;
@@ -230,7 +249,11 @@ impl Executor for RepoHandle {
         let lease = lease?;
         options.check(self.inner.capabilities())?;
         let (pooled, activity) = lease.into_pooled()?;
-        Ok(Tx::on_pool(Arc::clone(&self.inner), pooled, activity, &options))
+        let tx = Tx::on_pool(Arc::clone(&self.inner), pooled, activity, &options);
+        Ok(match self.own_options() {
+            Some(own) => tx.with_options(own.clone()),
+            None => tx,
+        })
     }
 }
 
@@ -245,6 +268,10 @@ impl Executor for Tx {
 
     fn call_options(&self) -> CallOptions {
         self.options.clone()
+    }
+
+    fn interceptors(&self) -> &Interceptors {
+        &self.options.interceptors
     }
 
     async fn lease(&self, _role: Role) -> Result<Lease<'_>> {
@@ -281,6 +308,14 @@ impl Executor for Checkout {
         Inner(&self.core.repo)
     }
 
+    fn call_options(&self) -> CallOptions {
+        self.options.clone()
+    }
+
+    fn interceptors(&self) -> &Interceptors {
+        &self.options.interceptors
+    }
+
     async fn lease(&self, _role: Role) -> Result<Lease<'_>> {
         Ok(Lease { kind: Kind::Checkout(self.core.lock().await?) })
     }
@@ -288,7 +323,8 @@ impl Executor for Checkout {
     async fn start(&self, options: TransactionOptions) -> Result<Tx> {
         options.check(self.core.repo.capabilities())?;
         let pooled = self.core.take().await?;
-        Ok(Tx::on_checkout(Arc::clone(&self.core.repo), pooled, Arc::clone(&self.core), &options))
+        let tx = Tx::on_checkout(Arc::clone(&self.core.repo), pooled, Arc::clone(&self.core), &options);
+        Ok(tx.with_options(self.options.clone()))
     }
 
     fn is_pinned(&self) -> bool {
@@ -325,6 +361,10 @@ impl<R: Executor> Executor for With<'_, R> {
 
     fn call_options(&self) -> CallOptions {
         self.options.clone()
+    }
+
+    fn interceptors(&self) -> &Interceptors {
+        &self.options.interceptors
     }
 
     fn lease(&self, role: Role) -> impl Future<Output = Result<Lease<'_>>> + Send {
@@ -414,6 +454,23 @@ pub(crate) async fn bounded<R>(
     result.map_err(|error| error.with_repo(repo.id()))
 }
 
+/// Refuses a write before anything of it is done.
+pub(crate) fn refuse_read_only(executor: &impl Executor) -> Result<()> {
+    if executor.call_options().read_only {
+        return Err(Error::new(ErrorKind::ReadOnly).with_repo(executor.inner().0.id()));
+    }
+    Ok(())
+}
+
+/// Makes sure that it is known what the server can do: makes the first connection, if there was none yet.
+pub(crate) async fn known(executor: &impl Executor) -> Result<()> {
+    if executor.inner().0.knows_server() {
+        return Ok(());
+    }
+    let limit = executor.call_options().timeout;
+    bounded(executor, limit, &AtomicBool::new(false), executor.lease(Role::Write)).await.map(drop)
+}
+
 /// What a statement is, for the pool and for reports.
 #[derive(Clone, Copy)]
 pub(crate) struct Call {
@@ -463,7 +520,7 @@ async fn run_erased<'q>(
 ) -> Result<(Box<dyn RowSink>, Done)> {
     let repo = executor.inner().0;
     if options.read_only && call.role == Role::Write && !call.enforced {
-        return Err(Error::invalid("the repo is read-only: its options say read_only").with_repo(repo.id()));
+        return Err(Error::new(ErrorKind::ReadOnly).with_repo(repo.id()));
     }
     let watch = Watch::begin(repo, call);
     let has_connection = AtomicBool::new(false);

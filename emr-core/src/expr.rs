@@ -29,6 +29,7 @@ pub use case::Case;
 pub use column::Column;
 pub use convert::{IntoArgument, IntoCondition, IntoExpr, IntoField, IntoKey, IntoScalar};
 pub use dynamic::DynColumn;
+pub(crate) use dynamic::fitting_value;
 pub use fragment::{Fragment, fragment};
 pub use interval::{IntoCount, Temporal, TemporalFunctions, Unit};
 pub use json::{JsonDocument, JsonFunctions, JsonPath};

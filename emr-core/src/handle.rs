@@ -11,7 +11,7 @@ use crate::capabilities::{Capabilities, Server};
 use crate::connection::{Connector, Role};
 use crate::dialect::Dialect;
 use crate::error::{ConnectFailure, Error, ErrorKind, Result};
-use crate::exec::{Executor, bounded};
+use crate::exec::{CallOptions, Executor, bounded};
 use crate::lifecycle::{Activity, Lifecycle};
 use crate::multi_repo::Definition;
 use crate::observe::Counters;
@@ -28,6 +28,8 @@ use crate::transaction::TxCore;
 #[derive(Clone)]
 pub struct RepoHandle {
     pub(crate) inner: Arc<RepoInner>,
+    /// What calls on this handle go by, where that is not what the repo was started with.
+    own: Option<Arc<CallOptions>>,
 }
 
 /// What all handles of one repo share.
@@ -92,11 +94,29 @@ impl RepoHandle {
             pools: Mutex::new(None),
             options: Box::new(options),
         };
-        let handle = RepoHandle { inner: Arc::new(inner) };
+        let handle = RepoHandle { inner: Arc::new(inner), own: None };
         if let Timeout::After(limit) = handle.inner.options.effective_idle_timeout() {
             sweeper::watch_repo(&handle.inner, limit);
         }
         Ok(handle)
+    }
+
+    /// The same repo as a handle whose calls, transactions and checkouts go by these options: the prefix of a tenant, its
+    /// interceptors, a handle for reports that is read-only. The repo runs on as one: its connections, its stop and its id
+    /// are those of all handles.
+    ///
+    /// ```
+    /// # use emr_core::{Repo, RepoHandle, Timeout};
+    /// # fn f(repo: RepoHandle) {
+    /// let reports = repo.with_options(repo.with_timeout(Timeout::Infinite).read_only().default_options());
+    /// # }
+    /// ```
+    pub fn with_options(&self, options: CallOptions) -> RepoHandle {
+        RepoHandle { inner: Arc::clone(&self.inner), own: Some(Arc::new(options)) }
+    }
+
+    pub(crate) fn own_options(&self) -> Option<&CallOptions> {
+        self.own.as_deref()
     }
 
     /// Makes the first connection now.

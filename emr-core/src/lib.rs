@@ -21,10 +21,13 @@ mod exec;
 mod explain;
 mod expr;
 mod from_row;
+mod graph;
 mod handle;
 mod insert;
+mod intercept;
 mod lifecycle;
 mod migrate;
+mod multi;
 mod multi_repo;
 mod observe;
 mod options;
@@ -77,9 +80,12 @@ pub use expr::{
     functions, selected,
 };
 pub use from_row::FromRow;
+pub use graph::{Children, IntoChild, IntoChildren};
 pub use handle::{RepoHandle, RepoStats};
 pub use insert::{BulkInsert, RowSource};
+pub use intercept::{Interceptor, Interceptors, Operation, RawSql, Reading, SqlPlace, Writing, Written, WrittenFuture};
 pub use migrate::{Migration, MigrationFuture, MigrationStatus, Migrator};
+pub use multi::{Multi, MultiError, MultiFuture, MultiResults, MultiStep};
 pub use multi_repo::{Definition, MultiRepo, open};
 pub use observe::{QueryEvent, QueryLog};
 pub use options::{PrepareMode, RepoOptions, Secret, Timeout, TlsMode};
@@ -93,7 +99,9 @@ pub use query::{
 pub use repo::{Fetch, Repo, Transactional};
 pub use result::{ColumnIndex, QueryResult};
 pub use row::{Cell, Cells, Discard, Mismatch, ResultColumn, Row, RowSink};
-pub use schema::{AssociationDef, AssociationKind, ColumnDef, Generated, Schema, Stamp, Syncable, Through};
+pub use schema::{
+    AssociationDef, AssociationKind, ColumnDef, Generated, OnDelete, OnReplace, Schema, Stamp, Syncable, Through,
+};
 pub use sql::{BindContext, Effect, Params, Sql, SqlBuilder};
 pub use statement::{Delete, IntoStatement, Statement};
 pub use transaction::{TransactionOptions, Tx};

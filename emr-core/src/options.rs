@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::adapter::{Adapter, adapter_named};
 use crate::connection::Layer;
 use crate::error::{Error, Result};
+use crate::intercept::{Interceptor, Interceptors};
 use crate::observe::QueryLog;
 
 /// How long something may take.
@@ -175,6 +176,8 @@ pub struct RepoOptions {
     pub log: Option<QueryLog>,
     /// What stands between the repo and its connections, the innermost first.
     pub layers: Vec<Arc<dyn Layer>>,
+    /// Who sees every query and every write before it is sent.
+    pub interceptors: Interceptors,
     /// Settings that only the adapter knows.
     pub extra: BTreeMap<String, String>,
 }
@@ -265,6 +268,13 @@ impl RepoOptions {
         log: QueryLog => std::convert::identity;
     }
 
+    /// One more [`Interceptor`], which is asked after those that are there. Starting a repo again under its id wants the very
+    /// same ones: make the options once and clone them.
+    pub fn interceptor(mut self, interceptor: impl Interceptor) -> Self {
+        self.interceptors = self.interceptors.with(interceptor);
+        self
+    }
+
     /// A setting that only the adapter knows.
     pub fn extra(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.extra.insert(name.into(), value.into());
@@ -302,9 +312,10 @@ impl RepoOptions {
         extra.extend(self.extra);
         let mut layers = defaults.layers.clone();
         layers.extend(self.layers);
+        let interceptors = if self.interceptors.is_empty() { defaults.interceptors.clone() } else { self.interceptors };
         macro_rules! merged {
             ($($name:ident),*) => {
-                RepoOptions { extra, layers, $($name: self.$name.or_else(|| defaults.$name.clone())),* }
+                RepoOptions { extra, layers, interceptors, $($name: self.$name.or_else(|| defaults.$name.clone())),* }
             };
         }
         merged!(
@@ -424,6 +435,7 @@ impl RepoOptions {
             after_connect,
             read_only,
             prefix,
+            interceptors,
             extra
         );
         names

@@ -113,6 +113,25 @@ pub trait RowSink: Any + Send {
     fn row(&mut self, row: &dyn Row) -> Result<()>;
 }
 
+/// A sink whose type nobody needs to know.
+impl RowSink for Box<dyn RowSink> {
+    fn columns(&mut self, columns: &[ResultColumn]) -> Result<()> {
+        (**self).columns(columns)
+    }
+
+    fn wants_columns(&self) -> bool {
+        (**self).wants_columns()
+    }
+
+    fn spent(&self) -> Option<Duration> {
+        (**self).spent()
+    }
+
+    fn row(&mut self, row: &dyn Row) -> Result<()> {
+        (**self).row(row)
+    }
+}
+
 /// Throws rows away.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Discard;

@@ -95,6 +95,11 @@ impl Schema {
         self.associations.iter().find(|association| association.field == field)
     }
 
+    /// Whether deleting a row does something to rows associated with it.
+    pub(crate) fn cascades(&self) -> bool {
+        self.associations.iter().any(|association| association.on_delete != OnDelete::Nothing)
+    }
+
     /// Whether column `n` is part of the primary key.
     pub fn is_key(&self, column: usize) -> bool {
         self.primary_key.contains(&column)
@@ -234,6 +239,69 @@ pub struct AssociationDef {
     pub filter: Option<fn() -> Node>,
     /// The order of the related rows where a preload says none.
     pub order: Option<fn() -> Vec<Order>>,
+    /// What becomes of related rows that a write of the association leaves out.
+    pub on_replace: OnReplace,
+    /// What becomes of the related rows when the row is deleted.
+    pub on_delete: OnDelete,
+    /// Of a many-to-many association: no two links between the same rows.
+    pub unique: bool,
+}
+
+impl AssociationDef {
+    /// An association of which nothing but this is said.
+    pub const fn of(field: &'static str, kind: AssociationKind, related: fn() -> &'static Schema) -> Self {
+        AssociationDef {
+            field,
+            kind,
+            related,
+            owner_keys: &[],
+            related_keys: &[],
+            through: Through::Direct,
+            filter: None,
+            order: None,
+            on_replace: OnReplace::Raise,
+            on_delete: OnDelete::Nothing,
+            unique: false,
+        }
+    }
+}
+
+/// What becomes of rows that were associated and are not among those that
+/// [`put_assoc`](crate::Changeset::put_assoc) or [`cast_assoc`](crate::Changeset::cast_assoc) gives:
+/// `#[emr(has_many(on_replace = "delete"))]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum OnReplace {
+    /// The write is refused with [`Replaced`](crate::ErrorKind::Replaced), before anything is sent.
+    #[default]
+    Raise,
+    /// The association gets the error `replaced`.
+    MarkAsInvalid,
+    /// The foreign key becomes NULL; the row stays.
+    Nilify,
+    /// Of one row: what a changeset without a row says is written to the row that is there. `None` deletes the row of a
+    /// `has_one`, and clears the foreign key of a `belongs_to`.
+    Update,
+    /// The row is deleted; of a many-to-many association only the link. A row that is gone already is
+    /// [`Stale`](crate::ErrorKind::Stale).
+    Delete,
+    /// The same, and a row that is gone already is no error.
+    DeleteIfExists,
+}
+
+/// What becomes of associated rows when [`delete`](crate::Repo::delete) deletes the row that they belong to, just before:
+/// `#[emr(has_many(on_delete = "delete_all"))]`. It goes no further than these rows, and `delete_all` of a query does
+/// nothing of the kind: a foreign key with ON DELETE does both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum OnDelete {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Their foreign keys become NULL.
+    NilifyAll,
+    /// They are deleted; of a many-to-many association only the links.
+    DeleteAll,
 }
 
 /// What lies between the two ends of an association.
@@ -276,6 +344,9 @@ impl fmt::Debug for AssociationDef {
             .field("through", &self.through)
             .field("filter", &self.filter.map(|filter| filter()))
             .field("order", &self.order.map(|order| order()))
+            .field("on_replace", &self.on_replace)
+            .field("on_delete", &self.on_delete)
+            .field("unique", &self.unique)
             .finish()
     }
 }

@@ -7,10 +7,10 @@ use crate::sql::SqlBuilder;
 
 /// A query, an update or a delete, as data. Made by [`IntoStatement`].
 #[derive(Debug, Clone)]
-pub struct Statement(Kind);
+pub struct Statement(pub(crate) Kind);
 
 #[derive(Debug, Clone)]
-enum Kind {
+pub(crate) enum Kind {
     Select(Box<SelectBody>),
     Update(Box<SelectBody>, Vec<Assignment>),
     Delete(Box<SelectBody>),
@@ -68,6 +68,14 @@ impl<T> IntoStatement for Delete<T> {
 }
 
 impl Statement {
+    pub(crate) fn select(body: Box<SelectBody>) -> Self {
+        Statement(Kind::Select(body))
+    }
+
+    pub(crate) fn delete(body: Box<SelectBody>) -> Self {
+        Statement(Kind::Delete(body))
+    }
+
     /// Writes the statement.
     pub(crate) fn render<'q>(&'q self, out: &mut SqlBuilder<'q>, prefix: Option<&'q str>) {
         match &self.0 {

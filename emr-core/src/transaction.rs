@@ -118,6 +118,11 @@ impl Tx {
         self
     }
 
+    /// Whether nested ones are no savepoints.
+    pub(crate) fn is_flat(&self) -> bool {
+        self.core.flat
+    }
+
     /// How deep it is nested: 0 for the outermost.
     pub fn depth(&self) -> u32 {
         self.depth

@@ -7,8 +7,8 @@ mod support;
 use std::sync::Arc;
 
 use emr_core::{
-    Association, AssociationKind, BelongsTo, Expr, Generated, HasMany, HasOne, ManyToMany, SqlType, Syncable, Through,
-    Value,
+    Association, AssociationDef, AssociationKind, BelongsTo, Expr, Generated, HasMany, HasOne, ManyToMany, OnDelete,
+    OnReplace, SqlType, Syncable, Through, Value,
 };
 use emr_macros::Syncable;
 
@@ -22,7 +22,7 @@ struct Post {
     person_id: Option<i64>,
     #[emr(belongs_to)]
     person: BelongsTo<Person>,
-    #[emr(has_many)]
+    #[emr(has_many(on_replace = "delete_if_exists", on_delete = "nilify_all"))]
     comments: HasMany<Comment>,
     #[emr(has_one(key = "article_id", references = "title", filter = Comment::is_pinned))]
     pinned: HasOne<Comment>,
@@ -30,7 +30,7 @@ struct Post {
     commenters: HasMany<Person>,
     #[emr(has_many(through(commenters, friends)))]
     friends_of_commenters: HasMany<Person>,
-    #[emr(many_to_many(through = PostTag))]
+    #[emr(many_to_many(through = PostTag, unique, on_delete = "delete_all"))]
     tags: ManyToMany<Tag>,
     #[emr(many_to_many(
         table = "reads",
@@ -163,6 +163,15 @@ fn has_many_points_here_by_the_structs_name() {
 
     assert_eq!(comments.kind, AssociationKind::HasMany);
     assert_eq!((comments.owner_keys, comments.related_keys), (&["id"][..], &["post_id"][..]));
+}
+
+#[test]
+fn what_becomes_of_rows_is_said_or_nothing() {
+    let said = |def: &AssociationDef| (def.on_replace, def.on_delete, def.unique);
+
+    assert_eq!(said(Post::PERSON.def()), (OnReplace::Raise, OnDelete::Nothing, false));
+    assert_eq!(said(Post::COMMENTS.def()), (OnReplace::DeleteIfExists, OnDelete::NilifyAll, false));
+    assert_eq!(said(Post::TAGS.def()), (OnReplace::Raise, OnDelete::DeleteAll, true));
 }
 
 #[test]

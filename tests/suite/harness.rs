@@ -347,6 +347,28 @@ fn no_test_repos(backend: Backend) -> Result<(), String> {
 }
 
 /// A module of cases: its name and its list.
+/// Cases that are ignored on MariaDB, and run there where `EMR_SUITE_TRY` names it. Most are about interceptors that change or
+/// hear of an update, which needs the written rows back: an UPDATE there gives none, so that it is refused as unsupported.
+/// Others join fully or upsert from their own table, which is refused too; those about prefixes and timeouts are written in
+/// PostgreSQL's own SQL; and an upsert without a target is only seen by the server to have none.
+const NOT_ON_MARIADB: [&str; 15] = [
+    "graphs::prefixes_are_handed_on",
+    "interceptors::a_prefix_reaches_every_call",
+    "interceptors::a_timeout_reaches_every_call",
+    "interceptors::an_audit_that_fails_undoes_the_write",
+    "interceptors::changesets_keep_their_promises",
+    "interceptors::deletes_become_updates",
+    "interceptors::deletes_that_are_updates",
+    "interceptors::every_write_is_shown",
+    "interceptors::every_write_is_told_with_its_keys",
+    "interceptors::nobody_hears_of_what_did_not_happen",
+    "interceptors::right_and_full_joins_keep_theirs",
+    "interceptors::rows_of_a_query",
+    "interceptors::rows_of_others_are_out_of_reach",
+    "interceptors::tables_that_stand_in_for_others",
+    "multi::nothing_is_sent_for_steps_that_are_wrong",
+];
+
 pub(crate) type Module = (&'static str, fn() -> Vec<Case>);
 
 /// Runs all cases on all backends. One that cannot be reached is reported as ignored, case by case, or fails
@@ -369,7 +391,10 @@ pub(crate) fn main(modules: &[Module]) -> ExitCode {
                 let name = format!("{}::{module}::{}", backend.name(), case.name);
                 let run = if *module == "test_repos" && backend.is_mysql_family() { no_test_repos } else { case.run };
                 let missing = missing.clone();
-                let ignored = missing.is_some() && !is_required;
+                let not_yet = backend == Backend::Mariadb
+                    && !tried(backend)
+                    && NOT_ON_MARIADB.iter().any(|name| *name == format!("{module}::{}", case.name));
+                let ignored = missing.is_some() && !is_required || not_yet;
                 let trial = Trial::test(name, move || match missing {
                     Some(reason) => Err(Failed::from(format!("EMR_REQUIRE names {}, but: {reason}", backend.name()))),
                     None => Record::keep(|| run(backend)).map_err(Failed::from),

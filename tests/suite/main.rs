@@ -11,10 +11,13 @@ mod constraints;
 mod faults;
 mod fetches;
 mod functions;
+mod graphs;
 mod instruments;
+mod interceptors;
 mod large_writes;
 mod logs;
 mod migrations;
+mod multi;
 mod odd_schemas;
 mod plans;
 mod preloads;
@@ -46,10 +49,13 @@ fn main() -> ExitCode {
         ("faults", faults::cases),
         ("fetches", fetches::cases),
         ("functions", functions::cases),
+        ("graphs", graphs::cases),
         ("instruments", instruments::cases),
         ("logs", logs::cases),
+        ("interceptors", interceptors::cases),
         ("large_writes", large_writes::cases),
         ("migrations", migrations::cases),
+        ("multi", multi::cases),
         ("odd_schemas", odd_schemas::cases),
         ("plans", plans::cases),
         ("preloads", preloads::cases),

@@ -4,7 +4,9 @@ use async_trait::async_trait;
 use emr::prelude::*;
 use futures_util::TryStreamExt;
 
-use crate::contender::{Author, COLOR, Contender, Entry, FOUND, Found, Person, Post, Result, User};
+use crate::contender::{
+    Author, Branch, COLOR, Contender, Entry, FOUND, Found, Leaf, Person, Post, Result, Root, Tree, User,
+};
 use crate::ground::AUTHORS;
 use crate::sum::Tally;
 
@@ -74,6 +76,20 @@ impl Contender for Emr {
             written += self.repo.insert_all(list).await?;
         }
         Ok(written)
+    }
+
+    async fn insert_graph(&self, trees: Vec<Tree>) -> Result<Vec<Root>> {
+        let mut roots = Vec::with_capacity(trees.len());
+        for Tree { name, branches } in trees {
+            let branch = |(name, leaves): (String, Vec<String>)| {
+                let leaves: Vec<_> = leaves.into_iter().map(|name| Leaf::build().set(Leaf::NAME, name)).collect();
+                Branch::build().set(Branch::NAME, name).put_assoc(Branch::LEAVES, leaves)
+            };
+            let branches: Vec<_> = branches.into_iter().map(branch).collect();
+            let root = Root::build().set(Root::NAME, name).put_assoc(Root::BRANCHES, branches);
+            roots.push(self.repo.insert(root).await?);
+        }
+        Ok(roots)
     }
 
     async fn upsert_many(&self, lists: Vec<Vec<Person>>) -> Result<u64> {

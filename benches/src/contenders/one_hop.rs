@@ -9,8 +9,10 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::rusqlite::{filter_join, get, insert_many, insert_one, load, preload, rename, run, stream, upsert_many};
-use crate::contender::{Author, BATCH, Contender, Found, Person, Result, User};
+use super::rusqlite::{
+    filter_join, get, insert_graph, insert_many, insert_one, load, preload, rename, run, stream, upsert_many,
+};
+use crate::contender::{Author, BATCH, Contender, Found, Person, Result, Root, Tree, User};
 use crate::ground::sqlite::open;
 use crate::sum::Tally;
 
@@ -108,6 +110,14 @@ impl Contender for OneHop {
             written += self.hop(move |db| insert_many(db, &list)).await?;
         }
         Ok(written)
+    }
+
+    async fn insert_graph(&self, trees: Vec<Tree>) -> Result<Vec<Root>> {
+        let mut roots = Vec::with_capacity(trees.len());
+        for tree in trees {
+            roots.push(self.hop(move |db| insert_graph(db, tree)).await?);
+        }
+        Ok(roots)
     }
 
     async fn upsert_many(&self, lists: Vec<Vec<Person>>) -> Result<u64> {

@@ -8,7 +8,9 @@ use emr::prelude::HasMany;
 use rusqlite::{Connection, Row, params_from_iter};
 
 use super::group::{Places, lists};
-use crate::contender::{Author, COLOR, Comment, Contender, Entry, FOUND, Found, Person, Post, Result, User};
+use crate::contender::{
+    Author, Branch, COLOR, Comment, Contender, Entry, FOUND, Found, Leaf, Person, Post, Result, Root, Tree, User,
+};
 use crate::ground::AUTHORS;
 use crate::ground::sqlite::open;
 use crate::sum::Tally;
@@ -176,6 +178,25 @@ fn write_many(db: &mut Connection, sql: &str, people: &[Person]) -> rusqlite::Re
     Ok(written)
 }
 
+pub(super) fn insert_graph(db: &mut Connection, tree: Tree) -> rusqlite::Result<Root> {
+    let all = db.transaction()?;
+    let mut insert_branch = all.prepare_cached("INSERT INTO branches (root_id, name) VALUES (?, ?)")?;
+    let mut insert_leaf = all.prepare_cached("INSERT INTO leaves (branch_id, name) VALUES (?, ?)")?;
+    let root_id = all.prepare_cached("INSERT INTO roots (name) VALUES (?)")?.insert((&tree.name,))?;
+    let mut branches = Vec::with_capacity(tree.branches.len());
+    for (name, names) in tree.branches {
+        let branch_id = insert_branch.insert((root_id, &name))?;
+        let mut leaves = Vec::with_capacity(names.len());
+        for name in names {
+            leaves.push(Leaf { id: insert_leaf.insert((branch_id, &name))?, branch_id, name });
+        }
+        branches.push(Branch { id: branch_id, root_id, name, leaves: HasMany::loaded(leaves) });
+    }
+    drop((insert_branch, insert_leaf));
+    all.commit()?;
+    Ok(Root { id: root_id, name: tree.name, branches: HasMany::loaded(branches) })
+}
+
 pub(super) fn run(db: &Connection, sql: &str) -> rusqlite::Result<()> {
     db.prepare_cached(sql)?.execute(()).map(drop)
 }
@@ -250,6 +271,11 @@ impl Contender for Rusqlite {
             written += insert_many(&mut db, &list)?;
         }
         Ok(written)
+    }
+
+    async fn insert_graph(&self, trees: Vec<Tree>) -> Result<Vec<Root>> {
+        let mut db = self.db();
+        Ok(trees.into_iter().map(|tree| insert_graph(&mut db, tree)).collect::<rusqlite::Result<_>>()?)
     }
 
     async fn upsert_many(&self, lists: Vec<Vec<Person>>) -> Result<u64> {

@@ -13,7 +13,8 @@ use tokio_postgres::{Client, Config, Error, NoTls, RowStream, Statement};
 
 use super::group::{Places, lists};
 use crate::contender::{
-    Author, BATCH, COLOR, Comment, Contender, Entry, FOUND, Found, POOL, Person, Post, Result, User,
+    Author, BATCH, Branch, COLOR, Comment, Contender, Entry, FOUND, Found, Leaf, POOL, Person, Post, Result, Root,
+    Tree, User,
 };
 use crate::ground::AUTHORS;
 use crate::sum::Tally;
@@ -54,6 +55,9 @@ struct Connection {
     upsert: Statement,
     copy: Statement,
     update: Statement,
+    root: Statement,
+    branches: Statement,
+    leaves: Statement,
 }
 
 impl ManageConnection for Manager {
@@ -91,6 +95,15 @@ impl ManageConnection for Manager {
                 )
                 .await?,
             copy: client.prepare("COPY people (id, name, hair_color) FROM STDIN (FORMAT binary)").await?,
+            root: client.prepare("INSERT INTO roots (name) VALUES ($1) RETURNING id").await?,
+            branches: client
+                .prepare("INSERT INTO branches (root_id, name) SELECT $1::int8, * FROM UNNEST($2::text[]) RETURNING id")
+                .await?,
+            leaves: client
+                .prepare(
+                    "INSERT INTO leaves (branch_id, name) SELECT * FROM UNNEST($1::int8[], $2::text[]) RETURNING id",
+                )
+                .await?,
             update: client.prepare("UPDATE people SET name = $1 WHERE id = $2").await?,
             client,
         })
@@ -218,6 +231,17 @@ impl Contender for TokioPostgres {
         Ok(written)
     }
 
+    async fn insert_graph(&self, trees: Vec<Tree>) -> Result<Vec<Root>> {
+        let mut roots = Vec::with_capacity(trees.len());
+        for tree in trees {
+            let connection = self.pool.get().await?;
+            connection.client.batch_execute("BEGIN").await?;
+            roots.push(connection.tree(tree).await?);
+            connection.client.batch_execute("COMMIT").await?;
+        }
+        Ok(roots)
+    }
+
     async fn upsert_many(&self, lists: Vec<Vec<Person>>) -> Result<u64> {
         let mut written = 0;
         for list in lists {
@@ -290,6 +314,27 @@ impl Connection {
             places.put(&mut of_post, comment.post_id, comment);
         }
         Ok(of_post)
+    }
+
+    /// One statement for each level; keys come back in the order of the names.
+    async fn tree(&self, tree: Tree) -> Result<Root, Error> {
+        let Tree { name, branches } = tree;
+        let id: i64 = self.client.query_one(&self.root, &[&name]).await?.get(0);
+        let names: Vec<&str> = branches.iter().map(|(name, _)| name.as_str()).collect();
+        let mut branch_ids = Vec::with_capacity(names.len());
+        for row in self.client.query(&self.branches, &[&id, &names]).await? {
+            branch_ids.push(row.get::<_, i64>(0));
+        }
+        let of = branch_ids.iter().zip(&branches);
+        let parents: Vec<i64> = of.flat_map(|(id, (_, leaves))| leaves.iter().map(move |_| *id)).collect();
+        let names: Vec<&str> = branches.iter().flat_map(|(_, leaves)| leaves).map(String::as_str).collect();
+        let rows = self.client.query(&self.leaves, &[&parents, &names]).await?;
+        let mut leaf_ids = rows.iter().map(|row| row.get::<_, i64>(0));
+        let branches = branch_ids.iter().zip(branches).map(|(&branch_id, (name, leaves))| {
+            let leaves = leaves.into_iter().zip(&mut leaf_ids).map(|(name, id)| Leaf { id, branch_id, name });
+            Branch { id: branch_id, root_id: id, name, leaves: HasMany::loaded(leaves.collect()) }
+        });
+        Ok(Root { id, name, branches: HasMany::loaded(branches.collect()) })
     }
 
     async fn unnest(&self, statement: &Statement, people: &[Person]) -> Result<u64, Error> {

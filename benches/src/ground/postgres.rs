@@ -9,7 +9,7 @@ use emr::{RepoOptions, TlsMode};
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Client, Config, NoTls};
 
-use super::{COMMENTS, EACH, ENTRIES, Ground, POSTS, Place, USERS};
+use super::{COMMENTS, EACH, ENTRIES, Ground, POSTS, Place, TREES, USERS};
 use crate::cases::Case;
 use crate::contender::{COLOR, Contender, POOL, Person, Result};
 use crate::contenders::emr::Emr;
@@ -86,6 +86,9 @@ impl PostgresGround {
                  CREATE TABLE posts ({key}, user_id int8 NOT NULL REFERENCES users, title text NOT NULL, \
                  visits int8 NOT NULL); \
                  CREATE TABLE comments ({key}, post_id int8 NOT NULL REFERENCES posts, body text NOT NULL); \
+                 CREATE TABLE roots ({key}, name text NOT NULL); \
+                 CREATE TABLE branches ({key}, root_id int8 NOT NULL REFERENCES roots, name text NOT NULL); \
+                 CREATE TABLE leaves ({key}, branch_id int8 NOT NULL REFERENCES branches, name text NOT NULL); \
                  INSERT INTO users SELECT {person} FROM generate_series(1, {USERS}) n; \
                  INSERT INTO entries SELECT {person} FROM generate_series(1, {ENTRIES}) n; \
                  INSERT INTO posts SELECT n, {parent}, 'Post ' || n, n * 7919 % {POSTS} \
@@ -134,6 +137,19 @@ impl Ground for PostgresGround {
     async fn people(&self) -> Result<Sum> {
         let mut sum = Sum::default();
         for row in self.client.query("SELECT id, name, hair_color FROM people", &[]).await? {
+            sum.add(row.get(0), row.get(1), row.get(2));
+        }
+        Ok(sum)
+    }
+
+    async fn clear(&mut self) -> Result<()> {
+        self.client.batch_execute("TRUNCATE roots, branches, leaves RESTART IDENTITY").await?;
+        Ok(())
+    }
+
+    async fn trees(&self) -> Result<Sum> {
+        let mut sum = Sum::default();
+        for row in self.client.query(TREES, &[]).await? {
             sum.add(row.get(0), row.get(1), row.get(2));
         }
         Ok(sum)

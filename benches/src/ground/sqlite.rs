@@ -8,7 +8,7 @@ use emr::RepoOptions;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::{COMMENTS, ENTRIES, Ground, POSTS, Place, USERS, comment, person, post};
+use super::{COMMENTS, ENTRIES, Ground, POSTS, Place, TREES, USERS, comment, person, post};
 use crate::cases::Case;
 use crate::contender::{Contender, POOL, Person, Result};
 use crate::contenders::emr::Emr;
@@ -54,7 +54,9 @@ impl Place for SqlitePlace {
 
     fn libs(&self, case: Case) -> &'static [&'static str] {
         match case {
-            Case::Load | Case::InsertMany(_) | Case::Upsert => &["driver", "control", "emr", "one_hop"],
+            Case::Load | Case::InsertMany(_) | Case::InsertGraph | Case::Upsert => {
+                &["driver", "control", "emr", "one_hop"]
+            }
             Case::Preload => &["driver", "control", "emr", "one_hop", "per_parent"],
             _ => &["driver", "control", "emr", "rusqlite"],
         }
@@ -62,7 +64,7 @@ impl Place for SqlitePlace {
 
     async fn contender(&self, case: Case, lib: &str) -> Result<Arc<dyn Contender>> {
         // A program that must not block its runtime pays the hop; beside a long call it is nothing.
-        let hops = !matches!(case, Case::Load | Case::InsertMany(_) | Case::Upsert | Case::Preload);
+        let hops = !matches!(case, Case::Load | Case::InsertMany(_) | Case::InsertGraph | Case::Upsert | Case::Preload);
         Ok(match lib {
             "emr" => Arc::new(Emr::open(self.options()).await?),
             "driver" | "control" if hops => Arc::new(OneHop::open(&self.file)?),
@@ -83,7 +85,12 @@ impl SqliteGround {
              CREATE TABLE posts (id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL REFERENCES users, \
              title TEXT NOT NULL, visits INTEGER NOT NULL) STRICT; \
              CREATE TABLE comments (id INTEGER PRIMARY KEY, post_id INTEGER NOT NULL REFERENCES posts, \
-             body TEXT NOT NULL) STRICT"
+             body TEXT NOT NULL) STRICT; \
+             CREATE TABLE roots (id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT; \
+             CREATE TABLE branches (id INTEGER PRIMARY KEY, root_id INTEGER NOT NULL REFERENCES roots, \
+             name TEXT NOT NULL) STRICT; \
+             CREATE TABLE leaves (id INTEGER PRIMARY KEY, branch_id INTEGER NOT NULL REFERENCES branches, \
+             name TEXT NOT NULL) STRICT"
         ))?;
         let new_rows = db.transaction()?;
         for (table, rows) in [("users", USERS), ("entries", ENTRIES)] {
@@ -138,6 +145,26 @@ impl Ground for SqliteGround {
     async fn people(&self) -> Result<Sum> {
         let mut sum = Sum::default();
         let mut select = self.db.prepare("SELECT id, name, hair_color FROM people")?;
+        let mut rows = select.query(())?;
+        while let Some(row) = rows.next()? {
+            sum.add(row.get(0)?, row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str_or_null()?);
+        }
+        Ok(sum)
+    }
+
+    async fn clear(&mut self) -> Result<()> {
+        // Without the checks of foreign keys, which no index helps.
+        self.db.execute_batch(
+            "PRAGMA foreign_keys=OFF; DELETE FROM leaves; DELETE FROM branches; DELETE FROM roots; \
+             PRAGMA foreign_keys=ON",
+        )?;
+        self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))?;
+        Ok(())
+    }
+
+    async fn trees(&self) -> Result<Sum> {
+        let mut sum = Sum::default();
+        let mut select = self.db.prepare(TREES)?;
         let mut rows = select.query(())?;
         while let Some(row) = rows.next()? {
             sum.add(row.get(0)?, row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str_or_null()?);

@@ -125,7 +125,7 @@ pub trait BuildAssoc: Syncable {
 impl<S: Syncable> BuildAssoc for S {}
 
 /// The columns that a filter demands one value of.
-fn equalities(filter: &Node, schema: &Schema, set: &mut dyn FnMut(usize, Value<'static>)) {
+pub(crate) fn equalities(filter: &Node, schema: &Schema, set: &mut dyn FnMut(usize, Value<'static>)) {
     let column = |node: &Node| node.as_column().filter(|(of, _)| *of == schema).map(|(_, column)| column);
     match filter {
         Node::And(all) => all.iter().for_each(|node| equalities(node, schema, set)),
@@ -244,7 +244,8 @@ fn own(schema: &'static Schema, column: usize) -> Node {
     Node::Column { source: SourceRef::Nth(0), schema, column }
 }
 
-fn filter(body: &mut SelectBody, ends: &Ends, def: &crate::schema::AssociationDef) {
+/// Adds the association's own filter.
+pub(crate) fn filter(body: &mut SelectBody, ends: &Ends, def: &crate::schema::AssociationDef) {
     if let Some(filter) = def.filter {
         let mut filter = filter();
         filter.rebind(ends.related, SourceRef::Nth(0));

@@ -8,7 +8,7 @@ use crate::schema::Syncable;
 use crate::types::Field;
 
 /// One or several columns of the struct `T`: a column, a tuple of columns of any types, an array or `Vec`, also of
-/// columns [chosen at run time](DynColumn).
+/// columns [chosen at run time](DynColumn). `()` is none.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` names no columns of `{T}`",
     label = "expected a column of `{T}`, or a tuple of them",
@@ -55,6 +55,11 @@ impl<T, C: IntoColumns<T>, const N: usize> IntoColumns<T> for [C; N] {
             column.add_to(positions);
         }
     }
+}
+
+/// No columns: of input that names nothing but associations.
+impl<T> IntoColumns<T> for () {
+    fn add_to(self, _positions: &mut Vec<usize>) {}
 }
 
 macro_rules! tuples {

@@ -111,7 +111,9 @@ impl Serialize for FieldError {
 /// A field of an associated row stands under its path: `comments.1.text` is the text of the second comment. What concerns
 /// the row as a whole stands under [`BASE`](Errors::BASE).
 ///
-/// serde writes a map from fields to lists of `{ code, message, params }`, the messages in full.
+/// serde writes a map from fields to lists of `{ code, message, params }`, the messages in full. Paths nest, as the names of
+/// a form do: `{ "comments": { "1": { "text": [...] } } }`. Where an association has errors of its own beside those of its
+/// rows, they stand under `base` in it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Errors {
     fields: Vec<(Cow<'static, str>, Vec<FieldError>)>,
@@ -167,13 +169,20 @@ impl Errors {
         }
     }
 
-    /// Takes over the errors of a part, whose fields then stand under the path: `comments.1`.
+    /// Takes over the errors of a part, whose fields then stand under the path: `comments.1`. With an empty path they stand
+    /// where they stood.
     pub fn nest(&mut self, path: &str, part: Errors) {
         for (field, errors) in part.fields {
+            let field = if path.is_empty() { field } else { Cow::Owned(format!("{path}.{field}")) };
             for error in errors {
-                self.add(format!("{path}.{field}"), error);
+                self.add(field.clone(), error);
             }
         }
+    }
+
+    /// Drops the errors of a part.
+    pub(crate) fn forget_below(&mut self, path: &str) {
+        self.fields.retain(|(field, _)| !field.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')));
     }
 
     /// The messages by field.
@@ -223,9 +232,48 @@ impl fmt::Display for Errors {
 
 impl Serialize for Errors {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut out = serializer.serialize_map(Some(self.fields.len()))?;
+        let mut tree = Tree::default();
         for (field, errors) in &self.fields {
-            out.serialize_entry(field, errors)?;
+            tree.put(field, errors);
+        }
+        tree.serialize(serializer)
+    }
+}
+
+/// Errors by the steps of their paths.
+#[derive(Default)]
+struct Tree<'e> {
+    own: &'e [FieldError],
+    parts: Vec<(&'e str, Tree<'e>)>,
+}
+
+impl<'e> Tree<'e> {
+    fn put(&mut self, path: &'e str, errors: &'e [FieldError]) {
+        let mut place = self;
+        for step in path.split('.') {
+            let known = place.parts.iter().position(|(name, _)| *name == step);
+            let at = known.unwrap_or_else(|| {
+                place.parts.push((step, Tree::default()));
+                place.parts.len() - 1
+            });
+            place = &mut place.parts[at].1;
+        }
+        place.own = errors;
+    }
+}
+
+impl Serialize for Tree<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.parts.is_empty() && !self.own.is_empty() {
+            return self.own.serialize(serializer);
+        }
+        let has_own = !self.own.is_empty();
+        let mut out = serializer.serialize_map(Some(self.parts.len() + usize::from(has_own)))?;
+        if has_own {
+            out.serialize_entry(Errors::BASE, self.own)?;
+        }
+        for (step, part) in &self.parts {
+            out.serialize_entry(step, part)?;
         }
         out.end()
     }
@@ -250,7 +298,7 @@ mod tests {
                     { "code": "length", "message": "at least 3", "params": { "count": 3 } },
                     { "code": "invalid", "message": "is odd", "params": {} },
                 ],
-                "comments.1.text": [{ "code": "required", "message": "can't be blank", "params": {} }],
+                "comments": { "1": { "text": [{ "code": "required", "message": "can't be blank", "params": {} }] } },
             })
         );
         assert_eq!(errors.to_string(), "title at least 3, title is odd, comments.1.text can't be blank");

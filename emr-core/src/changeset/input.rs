@@ -28,6 +28,11 @@ impl Input {
         self.malformed
     }
 
+    /// The input of these names.
+    pub(crate) fn of_fields(fields: Map<String, Json>) -> Self {
+        Input { fields, malformed: false }
+    }
+
     /// Takes over what the other input names.
     pub(crate) fn merge(&mut self, other: Input) {
         self.fields.extend(other.fields);
@@ -111,6 +116,12 @@ pub trait IntoInput {
 impl IntoInput for Input {
     fn into_input(self) -> Input {
         self
+    }
+}
+
+impl IntoInput for &Input {
+    fn into_input(self) -> Input {
+        self.clone()
     }
 }
 

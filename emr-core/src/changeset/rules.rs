@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::{Changeset, Constraint, Errors, FieldError, FieldName, Input};
 use crate::error::{Error, ErrorKind, Result};
+use crate::graph::Branches;
 use crate::schema::Syncable;
 use crate::value::Value;
 
@@ -33,7 +34,11 @@ pub(crate) struct Rules {
     pub(super) allow_stale: bool,
     pub(super) force: bool,
     /// A mistake of the program, reported when the changeset is used.
-    pub(super) fault: Option<String>,
+    pub(super) fault: Option<ErrorKind>,
+    /// What is done with the row in an association, if that is said.
+    pub(super) wish: Option<Action>,
+    /// Associations that are written with the row.
+    pub(super) branches: Branches,
 }
 
 static NO_ERRORS: Errors = Errors::NONE;
@@ -70,16 +75,21 @@ impl<T: Syncable> Changeset<T> {
     }
 
     /// Remembers a mistake of the program; the first one counts.
-    pub(super) fn fault(mut self, problem: String) -> Self {
-        self.rules().fault.get_or_insert(problem);
+    pub(super) fn fault(self, problem: String) -> Self {
+        self.fault_of(ErrorKind::InvalidCall { problem })
+    }
+
+    /// The same, as another error.
+    pub(super) fn fault_of(mut self, kind: ErrorKind) -> Self {
+        self.rules().fault.get_or_insert(kind);
         self
     }
 
     /// Refuses a changeset that has errors, or was put together wrongly.
     pub(crate) fn refuse_invalid(&self) -> Result<()> {
         let Some(rules) = self.rules_ref() else { return Ok(()) };
-        if let Some(problem) = &rules.fault {
-            return Err(Error::invalid(problem.clone()));
+        if let Some(fault) = &rules.fault {
+            return Err(Error::new(fault.clone()));
         }
         if rules.errors.is_empty() { Ok(()) } else { Err(Error::validation(T::schema().table, rules.errors.clone())) }
     }

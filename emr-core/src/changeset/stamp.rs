@@ -6,7 +6,7 @@ use crate::types::now;
 use crate::value::{SqlType, Value};
 
 /// The current instant in the column's type.
-fn stamp(def: &ColumnDef, instant: chrono::DateTime<chrono::Utc>) -> Value<'static> {
+pub(crate) fn stamp(def: &ColumnDef, instant: chrono::DateTime<chrono::Utc>) -> Value<'static> {
     match def.ty {
         SqlType::DateTime => Value::DateTime(instant.naive_utc()),
         _ => Value::Timestamp(instant),

@@ -24,6 +24,16 @@ impl fmt::Display for ErrorKind {
             }
             ErrorKind::Constraint(violation) => violation.fmt(f),
             ErrorKind::Validation { table, errors } => write!(f, "the changes to {table} are invalid: {errors}"),
+            ErrorKind::AssociationNotLoaded { schema, association } => {
+                write!(
+                    f,
+                    "{schema}.{association} is not loaded, so that nobody knows what to replace: preload it first"
+                )
+            }
+            ErrorKind::Replaced { schema, association } => write!(
+                f,
+                "a row of {schema}.{association} would be replaced: give it as well, or say by on_replace what becomes of it"
+            ),
             ErrorKind::PoolTimeout { waited, in_use, in_transactions } => write!(
                 f,
                 "no connection came free within {waited:?}: all {in_use} are in use, {in_transactions} of them by open \
@@ -57,6 +67,8 @@ impl fmt::Display for ErrorKind {
             }
             ErrorKind::Config { option, problem } => write!(f, "wrong setting `{option}`: {problem}"),
             ErrorKind::InvalidCall { problem } => f.write_str(problem),
+            ErrorKind::ReadOnly => f.write_str("the repo is read-only: its options say read_only"),
+            ErrorKind::Refused { reason } => write!(f, "refused: {reason}"),
             ErrorKind::Transaction(fault) => fault.fmt(f),
             ErrorKind::Serialization { message } => {
                 write!(f, "serialization failure: {message}; run the transaction again")

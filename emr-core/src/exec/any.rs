@@ -7,6 +7,7 @@ use crate::checkout::Checkout;
 use crate::connection::Role;
 use crate::error::Result;
 use crate::handle::RepoHandle;
+use crate::intercept::Interceptors;
 use crate::transaction::{TransactionOptions, Tx};
 
 /// A handle, a transaction or a checkout as one type, where a type must be named: in a struct, behind a `dyn` trait of the
@@ -75,6 +76,10 @@ impl Executor for AnyRepo<'_> {
 
     fn call_options(&self) -> CallOptions {
         each!(self, repo => repo.call_options())
+    }
+
+    fn interceptors(&self) -> &Interceptors {
+        each!(self, repo => repo.interceptors())
     }
 
     async fn lease(&self, role: Role) -> Result<Lease<'_>> {

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use super::{Expr, Node, Operator, Order, SourceRef};
 use crate::error::{Error, ErrorKind, Result};
-use crate::schema::{ColumnDef, Syncable};
+use crate::schema::{ColumnDef, Schema, Syncable};
 use crate::types::FromValue;
 use crate::value::{SqlType, Value};
 
@@ -202,28 +202,41 @@ impl<S: Syncable> DynColumn<S> {
 
     /// The value as one of the column's type.
     fn fitting(self, value: Value<'static>) -> Result<Value<'static>> {
-        let (ty, described) = (self.def().ty, value.describe());
-        let integer = matches!(value, Value::I16(_) | Value::I32(_) | Value::I64(_));
-        let fits = match (ty, value) {
-            (_, Value::Null(_)) => None,
-            (SqlType::I16, value) if integer => i16::from_value(value).ok().map(Value::I16),
-            (SqlType::I32, value) if integer => i32::from_value(value).ok().map(Value::I32),
-            (SqlType::I64, value) if integer => i64::from_value(value).ok().map(Value::I64),
-            (SqlType::Decimal, value) if integer => i64::from_value(value).ok().map(|n| Value::Decimal(n.into())),
-            (SqlType::F64, Value::F32(number)) => Some(Value::F64(number.into())),
-            (ty, value) if value.sql_type() == ty => Some(value),
-            _ => None,
-        };
-        fits.ok_or_else(|| self.misfit(described))
+        fitting_value(S::schema(), self.index, value)
     }
 
     fn misfit(self, found: String) -> Error {
-        let ColumnDef { name, ty, redact, .. } = self.def();
-        Error::new(ErrorKind::Encode {
-            table: S::schema().table.to_owned(),
-            column: (*name).to_owned(),
-            expected: ty.name().to_owned(),
-            found: if *redact { "a redacted value".to_owned() } else { found },
-        })
+        misfit(S::schema(), self.index, found)
     }
+}
+
+/// The value as one of the type of column `n` of the schema.
+///
+/// # Errors
+/// [`Encode`](ErrorKind::Encode) for a value of another type, and for NULL. Integers of another width are of its type if they
+/// fit.
+pub(crate) fn fitting_value(schema: &'static Schema, n: usize, value: Value<'static>) -> Result<Value<'static>> {
+    let (ty, described) = (schema.columns[n].ty, value.describe());
+    let integer = matches!(value, Value::I16(_) | Value::I32(_) | Value::I64(_));
+    let fits = match (ty, value) {
+        (_, Value::Null(_)) => None,
+        (SqlType::I16, value) if integer => i16::from_value(value).ok().map(Value::I16),
+        (SqlType::I32, value) if integer => i32::from_value(value).ok().map(Value::I32),
+        (SqlType::I64, value) if integer => i64::from_value(value).ok().map(Value::I64),
+        (SqlType::Decimal, value) if integer => i64::from_value(value).ok().map(|n| Value::Decimal(n.into())),
+        (SqlType::F64, Value::F32(number)) => Some(Value::F64(number.into())),
+        (ty, value) if value.sql_type() == ty => Some(value),
+        _ => None,
+    };
+    fits.ok_or_else(|| misfit(schema, n, described))
+}
+
+fn misfit(schema: &Schema, n: usize, found: String) -> Error {
+    let ColumnDef { name, ty, redact, .. } = &schema.columns[n];
+    Error::new(ErrorKind::Encode {
+        table: schema.table.to_owned(),
+        column: (*name).to_owned(),
+        expected: ty.name().to_owned(),
+        found: if *redact { "a redacted value".to_owned() } else { found },
+    })
 }

@@ -274,6 +274,22 @@ impl Node {
         });
     }
 
+    /// Lets columns of the schema, and columns that are only named, be those of this source where no source is named.
+    /// Subqueries are left as they are.
+    pub(crate) fn bind_to(&mut self, of: Option<&'static Schema>, to: SourceRef) {
+        self.each_mut(&mut |node| match node {
+            Node::Column { source: source @ SourceRef::Schema, schema, .. } if Some(*schema) == of => *source = to,
+            Node::Name { source: source @ SourceRef::Schema, name, .. } => {
+                let column = of.and_then(|schema| Some((schema, schema.column_position(name)?)));
+                match column {
+                    Some((schema, column)) => *node = Node::Column { source: to, schema, column },
+                    None => *source = to,
+                }
+            }
+            _ => {}
+        });
+    }
+
     /// Calls `change` with each node of the tree, but not with those of subqueries.
     pub(crate) fn each_mut(&mut self, change: &mut dyn FnMut(&mut Node)) {
         change(self);

@@ -118,7 +118,7 @@ fn copied<T: Syncable>(row: &dyn Record) -> Result<T> {
 }
 
 /// A key cell behind the struct.
-pub(super) fn read(row: &dyn Row, at: usize, ty: SqlType) -> Result<Value<'_>> {
+pub(crate) fn read(row: &dyn Row, at: usize, ty: SqlType) -> Result<Value<'_>> {
     let read = || {
         Ok(match ty {
             SqlType::I16 | SqlType::I32 | SqlType::I64 => row.i64(at)?.map(Value::I64),

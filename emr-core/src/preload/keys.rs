@@ -56,6 +56,11 @@ impl Keys {
         self.owners.push(before);
     }
 
+    /// Whether two keys are one, whatever the widths of their columns.
+    pub(crate) fn are_same(a: &[Value<'_>], b: &[Value<'_>]) -> bool {
+        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+    }
+
     /// How many keys there are; before they are numbered.
     pub(crate) fn is_empty(&self) -> bool {
         self.earlier.is_empty()

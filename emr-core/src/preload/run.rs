@@ -15,6 +15,7 @@ use crate::dialect::Dialect;
 use crate::error::Result;
 use crate::exec::{Executor, run_batch};
 use crate::handle::RepoInner;
+use crate::intercept::read_by;
 use crate::row::RowSink;
 
 /// What runs the statements of a level together, whatever repo it belongs to.
@@ -36,7 +37,8 @@ struct On<'e, E>(&'e E);
 
 #[async_trait]
 impl<E: Executor> Runner for On<'_, E> {
-    async fn batch(&self, requests: Vec<Request>) -> Result<Vec<Box<dyn RowSink>>> {
+    async fn batch(&self, mut requests: Vec<Request>) -> Result<Vec<Box<dyn RowSink>>> {
+        requests.iter_mut().try_for_each(|request| read_by(self.0, "preload", &mut request.body))?;
         run_batch(self.0, &requests).await
     }
 }

@@ -82,7 +82,8 @@ impl<'q> Scope<'_, 'q> {
                 out.ident(name);
             }
             Some(0) if self.written.name == TableName::Table => {
-                out.ident(schema.table).push(".").ident(name);
+                let table = self.body.from.table.as_deref().unwrap_or(schema.table);
+                out.ident(table).push(".").ident(name);
             }
             Some(place) => {
                 alias(out, place).push(".").ident(name);

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::intercepted;
 use crate::connection::Role;
 use crate::error::{Error, Result};
 use crate::exec::{Call, Executor, Job, run};
@@ -14,6 +15,8 @@ use crate::transaction::TransactionOptions;
 use crate::value::Value;
 
 pub(super) fn to_sql(executor: &impl Executor, statement: &Statement) -> Result<(String, Vec<Value<'static>>)> {
+    let seen = intercepted::seen(executor, "to_sql", statement)?;
+    let statement = seen.as_ref().map_or(statement, |(statement, _)| statement);
     let repo = executor.inner().0;
     let options = executor.call_options();
     let (sql, params) =
@@ -27,6 +30,13 @@ pub(super) async fn explain(
     options: &ExplainOptions,
 ) -> Result<QueryResult> {
     options.check()?;
+    let seen = intercepted::seen(executor, "explain", statement)?;
+    if seen.as_ref().is_some_and(|(_, is_observed)| *is_observed) && options.analyze && options.keep {
+        return Err(Error::refused(
+            "an interceptor wants to hear of this write, which explain tells nobody of: leave out keep, or run it",
+        ));
+    }
+    let statement = seen.as_ref().map_or(statement, |(statement, _)| statement);
     if options.generic {
         return generic(executor, statement, options).await;
     }

@@ -3,8 +3,10 @@
 mod aggregate;
 mod catalog;
 mod change;
+pub(crate) mod check;
 mod explain;
 mod fetch;
+mod intercepted;
 mod locks;
 mod raw;
 mod read;
@@ -26,6 +28,11 @@ use futures_core::Stream;
 pub use fetch::Fetch;
 pub use locks::Transactional;
 
+pub(crate) use change::{delete_in, finish, update_row};
+pub(crate) use intercepted::{ask_link, tell_link};
+pub(crate) use upsert::upsert_row;
+pub(crate) use write::{delete_all as delete_rows, insert_row, update_rows};
+
 use crate::association::Record;
 use crate::changeset::{Changeset, NewRow, OldRow};
 use crate::checkout::Checkout;
@@ -36,6 +43,8 @@ use crate::exec::{CallOptions, Executor, With, bounded};
 use crate::explain::ExplainOptions;
 use crate::expr::{Aggregate, Expr, IntoKey};
 use crate::from_row::FromRow;
+use crate::intercept::{Interceptor, Interceptors};
+use crate::multi::{Multi, MultiError, MultiResults};
 use crate::options::{RepoOptions, Timeout};
 use crate::preload::{IntoPreload, Preloadable};
 use crate::query::{IntoQuery, IntoUpdate, Query, Update};
@@ -247,7 +256,9 @@ pub trait Repo: Executor {
     }
 
     /// Inserts a row and returns it as the database stored it. The row is a struct, of which all columns are
-    /// written (but read-only ones), or a changeset, of which the set ones are.
+    /// written (but read-only ones), or a changeset, of which the set ones are, and the associated rows that
+    /// [`put_assoc`](Changeset::put_assoc) and [`cast_assoc`](Changeset::cast_assoc) gave it. What is in the slots of a struct is
+    /// not written.
     ///
     /// # Errors
     /// [`Validation`](crate::ErrorKind::Validation) for a changeset with errors, before anything is sent, and for a violated
@@ -369,8 +380,8 @@ pub trait Repo: Executor {
         async move { write::insert_or_update(self, changes).await }
     }
 
-    /// Writes the changes of a changeset to its row and returns the row as the database stored it. Without
-    /// changes nothing is sent and the row comes back as it is.
+    /// Writes the changes of a changeset to its row, and those of its associations, and returns the row as the database
+    /// stored it. Without changes nothing is sent and the row comes back as it is.
     ///
     /// # Errors
     /// [`Stale`](crate::ErrorKind::Stale) if no row has the key and meets the changeset's conditions; [`InvalidCall`](crate::ErrorKind::InvalidCall) for a
@@ -409,7 +420,8 @@ pub trait Repo: Executor {
     }
 
     /// Deletes the row with this struct's key: `&row`, or a changeset of it, for its conditions
-    /// ([`optimistic_lock`](Changeset::optimistic_lock)) and declared constraints.
+    /// ([`optimistic_lock`](Changeset::optimistic_lock)) and declared constraints. What its associations say by
+    /// [`on_delete`](crate::OnDelete) is done before, in the same transaction.
     ///
     /// # Errors
     /// [`Stale`](crate::ErrorKind::Stale) if no row has the key and meets the conditions;
@@ -420,7 +432,8 @@ pub trait Repo: Executor {
         async move { change::delete(self, row).await }
     }
 
-    /// Deletes the row with this struct's key if it is there, and tells whether it was.
+    /// Deletes the row with this struct's key if it is there, and tells whether it was. What its associations say by
+    /// [`on_delete`](crate::OnDelete) is done before, in the same transaction.
     fn delete_if_exists<T: Syncable>(&self, row: &T) -> impl Future<Output = Result<bool>> + Send {
         async move { write::delete_if_exists(self, row).await }
     }
@@ -600,6 +613,16 @@ pub trait Repo: Executor {
         retry::transaction(self, options, work).await
     }
 
+    /// Runs the steps of a [`Multi`] in one transaction, a nested one where there is one already: all of them, or nothing
+    /// stays. One without steps sends nothing.
+    ///
+    /// # Errors
+    /// A [`MultiError`] with the step that failed and what was done before it. What is wrong with a step whatever the ones
+    /// before it give is found before anything is sent.
+    fn multi(&self, multi: Multi) -> impl Future<Output = Result<MultiResults, MultiError>> + Send {
+        async move { crate::multi::run(self, multi).await }
+    }
+
     /// Begins a transaction that the caller ends by [`Tx::commit`] or [`Tx::rollback`]. Nothing is sent before the first
     /// statement.
     fn begin(&self) -> impl Future<Output = Result<Tx>> + Send {
@@ -653,7 +676,45 @@ pub trait Repo: Executor {
         With { repo: self, options: CallOptions { prefix: Some(prefix.into()), ..self.call_options() } }
     }
 
-    /// The same repo, refusing writes.
+    /// The same repo, with one more [`Interceptor`], which is asked after those that are there.
+    ///
+    /// ```
+    /// # use emr_core::{Interceptor, RawSql, Reading, Repo, RepoHandle, Result, Syncable, SyncableExt};
+    /// struct Tenant(i64);
+    ///
+    /// impl Interceptor for Tenant {
+    ///     fn reading(&self, table: &mut Reading<'_>) -> Result<()> {
+    ///         table.filter_eq("tenant_id", self.0).map(drop)
+    ///     }
+    /// #   fn raw_sql(&self, _: &RawSql<'_>) -> Result<()> { Ok(()) }
+    /// }
+    ///
+    /// # async fn f<Post: Syncable>(repo: RepoHandle) -> Result<()> {
+    /// let posts: Vec<Post> = repo.with_interceptor(Tenant(7)).all(Post::query()).await?;
+    /// // As a handle of its own, to be kept:
+    /// let acme: RepoHandle = repo.with_options(repo.with_interceptor(Tenant(7)).default_options());
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn with_interceptor(&self, interceptor: impl Interceptor) -> With<'_, Self> {
+        let mut options = self.call_options();
+        options.interceptors = options.interceptors.with(interceptor);
+        With { repo: self, options }
+    }
+
+    /// The same repo, with nobody seeing its queries and writes: the way past all interceptors.
+    fn without_interceptors(&self) -> With<'_, Self> {
+        With { repo: self, options: CallOptions { interceptors: Interceptors::NONE, ..self.call_options() } }
+    }
+
+    /// The same repo, without the interceptors of this type.
+    fn without_interceptor<I: Interceptor>(&self) -> With<'_, Self> {
+        let mut options = self.call_options();
+        options.interceptors = options.interceptors.without::<I>();
+        With { repo: self, options }
+    }
+
+    /// The same repo, refusing writes: each is [`ReadOnly`](crate::ErrorKind::ReadOnly) before anything is sent.
     fn read_only(&self) -> With<'_, Self> {
         With { repo: self, options: CallOptions { read_only: true, ..self.call_options() } }
     }
@@ -697,6 +758,6 @@ impl crate::RepoHandle {
         let lease = bounded(self, self.call_options().timeout, &waiting, self.lease(Role::Write)).await?;
         waiting.store(true, Ordering::Relaxed);
         let (pooled, activity) = lease.into_pooled()?;
-        Ok(Checkout::new(Arc::clone(&self.inner), pooled, activity))
+        Ok(Checkout::new(Arc::clone(&self.inner), pooled, activity, self.call_options()))
     }
 }

@@ -7,8 +7,9 @@ use tracing::Instrument;
 
 use crate::connection::Done;
 use crate::connection::Role;
-use crate::error::{Error, Result, TransactionFault};
+use crate::error::{Error, ErrorKind, Result, TransactionFault};
 use crate::exec::{Call, Executor, Job, bounded, run};
+use crate::intercept::{SqlPlace, Walk};
 use crate::observe::{Outcome, Watch};
 use crate::render;
 use crate::repo::statements::Statements;
@@ -40,6 +41,7 @@ async fn raw<S: RowSink>(
     sink: impl Fn() -> S + Send + Sync,
 ) -> Result<(S, Done)> {
     refuse_control(sql)?;
+    seen(executor, "query", sql)?;
     let repo = executor.inner().0;
     let enforced = repo.options.read_only.unwrap_or(false) || executor.as_tx().is_some_and(|tx| tx.core.read_only);
     let statement = Sql::raw(sql);
@@ -61,8 +63,9 @@ async fn raw<S: RowSink>(
 pub(super) async fn script(executor: &impl Executor, sql: &str) -> Result<()> {
     refuse_control(sql)?;
     let options = executor.call_options();
+    seen(executor, "script", sql)?;
     if options.read_only {
-        return Err(Error::invalid("the repo is read-only: its options say read_only"));
+        return Err(Error::new(ErrorKind::ReadOnly).with_repo(executor.inner().0.id()));
     }
     let repo = executor.inner().0;
     let call = Call { role: Role::Write, table: None, verb: "script", enforced: false };
@@ -91,12 +94,13 @@ pub(super) async fn script(executor: &impl Executor, sql: &str) -> Result<()> {
 
 pub(super) async fn query_many(executor: &impl Executor, sql: &str) -> Result<Vec<QueryResult>> {
     refuse_control(sql)?;
+    seen(executor, "query_many", sql)?;
     let repo = executor.inner().0;
     let options = executor.call_options();
     let enforced = repo.options.read_only.unwrap_or(false) || executor.as_tx().is_some_and(|tx| tx.core.read_only);
     if options.read_only && !enforced {
         if executor.is_transaction() {
-            return Err(Error::invalid("the repo is read-only: its options say read_only"));
+            return Err(Error::new(ErrorKind::ReadOnly).with_repo(repo.id()));
         }
         // Only the server can tell whether raw SQL writes.
         let tx = executor.start(TransactionOptions::new().read_only()).await?;
@@ -161,6 +165,16 @@ async fn ddl(
     };
     run(executor, call, make, || Discard).await?;
     Ok(())
+}
+
+/// Asks the interceptors.
+fn seen(executor: &impl Executor, verb: &'static str, sql: &str) -> Result<()> {
+    let interceptors = executor.interceptors();
+    if interceptors.is_empty() {
+        return Ok(());
+    }
+    let asked = Walk::new(interceptors, verb).raw(sql, SqlPlace::Statement);
+    asked.map_err(|error| error.with_repo(executor.inner().0.id()))
 }
 
 /// Transactions are EMR's business: a BEGIN that it does not know of would leave the connection in an unknown

@@ -1,9 +1,11 @@
 //! Reading calls.
 
+use super::reload::of_keys;
 use crate::connection::Role;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{Call, Executor, Job, run};
 use crate::from_row::FromRow;
+use crate::intercept::{read_by, reading};
 use crate::preload::{Fold, preload_read};
 use crate::query::{Lock, SelectBody};
 use crate::render;
@@ -31,6 +33,8 @@ fn check_lock(executor: &impl Executor, lock: Option<Lock>) -> Result<()> {
 
 pub(super) async fn all<R: FromRow>(executor: &impl Executor, body: &SelectBody) -> Result<Vec<R>> {
     check_lock(executor, body.lock)?;
+    let seen = reading(executor, "all", body)?;
+    let body = seen.as_deref().unwrap_or(body);
     if !body.folds.is_empty() {
         return Box::pin(folded(executor, body)).await;
     }
@@ -91,6 +95,7 @@ impl<R: FromRow> RowSink for Folding<R> {
 
 pub(super) async fn one<R: FromRow>(executor: &impl Executor, mut body: Box<SelectBody>) -> Result<Option<R>> {
     check_lock(executor, body.lock)?;
+    read_by(executor, "one", &mut body)?;
     if !body.folds.is_empty() {
         // Rows that belong together are counted once they are put together.
         let mut rows = Box::pin(folded(executor, &body)).await?;
@@ -129,6 +134,12 @@ pub(super) async fn get<R: FromRow>(
     lock: Option<Lock>,
 ) -> Result<Option<R>> {
     check_lock(executor, lock)?;
+    // Without a primary key there is nothing to look for, as the renderer says.
+    if !executor.interceptors().is_empty() && !schema.primary_key.is_empty() {
+        let mut body = Box::new(of_keys(schema, std::iter::once(key)));
+        body.lock = lock;
+        return Box::pin(one(executor, body)).await;
+    }
     let role = if lock.is_some() { Role::Write } else { Role::Read };
     let options = executor.call_options();
     let (sink, _) = run(
@@ -147,6 +158,8 @@ pub(super) async fn get<R: FromRow>(
 }
 
 pub(super) async fn exists(executor: &impl Executor, body: &SelectBody) -> Result<bool> {
+    let seen = reading(executor, "exists", body)?;
+    let body = seen.as_deref().unwrap_or(body);
     let options = executor.call_options();
     let (sink, _) = run(
         executor,
@@ -164,6 +177,8 @@ pub(super) async fn exists(executor: &impl Executor, body: &SelectBody) -> Resul
 }
 
 pub(super) async fn count(executor: &impl Executor, body: &SelectBody) -> Result<u64> {
+    let seen = reading(executor, "count", body)?;
+    let body = seen.as_deref().unwrap_or(body);
     let options = executor.call_options();
     let (sink, _) = run(
         executor,

@@ -10,6 +10,7 @@ use crate::connection::Role;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{Call, Executor, Job, run};
 use crate::expr::{Node, Operator, SourceRef};
+use crate::intercept::read_by;
 use crate::preload::{Key, Keys};
 use crate::query::{Relation, SelectBody};
 use crate::render;
@@ -99,7 +100,8 @@ async fn read_keys<T: Syncable>(
     wanted: &Arc<Wanted>,
     keys: &Range<u32>,
 ) -> Result<Vec<(usize, T)>> {
-    let body = of_keys(T::schema(), wanted.keys.rows(keys));
+    let mut body = of_keys(T::schema(), wanted.keys.rows(keys));
+    read_by(executor, "reload", &mut body)?;
     let options = executor.call_options();
     let (sink, _) = run(
         executor,

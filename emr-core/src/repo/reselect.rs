@@ -32,9 +32,8 @@ async fn select<T: Syncable>(executor: &impl Executor, prefix: Option<&str>, key
     sink.row.ok_or_else(|| Error::not_found(T::schema().table))
 }
 
-/// Updates a row in the transaction that the caller is in.
-pub(super) async fn update<T: Syncable>(executor: &impl Executor, mut changes: Changeset<T>) -> Result<T> {
-    changes.finish_update();
+/// Updates a row by a changeset that is finished, in the transaction that the caller is in.
+pub(super) async fn update<T: Syncable>(executor: &impl Executor, changes: &Changeset<T>) -> Result<T> {
     let options = executor.call_options();
     let sorted = changes.sorted_changes()?;
     let set: Vec<(usize, &Value<'static>)> = sorted.iter().map(|change| (change.column, &change.value)).collect();

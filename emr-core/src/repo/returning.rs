@@ -1,5 +1,6 @@
 //! Bulk updates and deletes that give back the rows.
 
+use super::intercepted;
 use crate::connection::Role;
 use crate::error::Result;
 use crate::exec::{Call, Executor, Job, run};
@@ -10,6 +11,13 @@ use crate::sinks::Structs;
 use crate::sql::SqlBuilder;
 
 pub(super) async fn update_all<R: FromRow>(executor: &impl Executor, update: &UpdateParts) -> Result<Vec<R>> {
+    if !executor.interceptors().is_empty() {
+        let UpdateParts { query, assignments, returned } = update;
+        let rows = Box::pin(intercepted::update_all_returning(executor, query, assignments, returned)).await?;
+        if let Some(rows) = rows {
+            return Ok(rows);
+        }
+    }
     let options = executor.call_options();
     let call = Call { role: Role::Write, table: update.query.table(), verb: "update_all", enforced: false };
     let (sink, _) = run(
@@ -31,6 +39,11 @@ pub(super) async fn update_all<R: FromRow>(executor: &impl Executor, update: &Up
 /// What the query selects is what comes back.
 pub(super) async fn delete_all<R: FromRow>(executor: &impl Executor, mut query: Box<SelectBody>) -> Result<Vec<R>> {
     let returned = std::mem::take(&mut query.select);
+    if !executor.interceptors().is_empty()
+        && let Some(rows) = Box::pin(intercepted::delete_all_returning(executor, &query, &returned)).await?
+    {
+        return Ok(rows);
+    }
     let options = executor.call_options();
     let call = Call { role: Role::Write, table: query.table(), verb: "delete_all", enforced: false };
     let (sink, _) = run(

@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::exec::{Call, CallOptions, Executor, Lease, bounded, run_batch_on};
 use crate::from_row::FromRow;
 use crate::handle::RepoInner;
+use crate::intercept::{read_by, reading};
 use crate::lifecycle::Activity;
 use crate::observe::{Outcome, Watch};
 use crate::pool::Pooled;
@@ -136,6 +137,8 @@ async fn open<T: FromRow, E: Executor>(executor: &E, query: &SelectBody) -> Resu
     if query.lock.is_some() && !executor.is_transaction() {
         return Err(Error::invalid("a locking query needs a transaction"));
     }
+    let seen = reading(executor, "stream", query)?;
+    let query = seen.as_deref().unwrap_or(query);
     let repo = executor.inner().0;
     let options = executor.call_options();
     let role = if query.lock.is_some() { Role::Write } else { Role::Read };
@@ -256,7 +259,8 @@ struct OnConnection<'c, E> {
 
 #[async_trait]
 impl<E: Executor> Runner for OnConnection<'_, E> {
-    async fn batch(&self, requests: Vec<Request>) -> Result<Vec<Box<dyn RowSink>>> {
+    async fn batch(&self, mut requests: Vec<Request>) -> Result<Vec<Box<dyn RowSink>>> {
+        requests.iter_mut().try_for_each(|request| read_by(self.executor, "preload", &mut request.body))?;
         run_batch_on(self.executor, &mut **self.connection.lock().await, &requests).await
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::change::finish;
-use super::reselect;
 use super::write::{groups, prefix_of, write};
+use super::{intercepted, reselect};
 use crate::capabilities::Capabilities;
 use crate::changeset::NewRow;
 use crate::conflict::{Conflict, OnConflict, UpsertCounts, Upserted, refuse_repeated};
@@ -13,6 +13,7 @@ use crate::dialect::{OutcomeStyle, UpsertStyle};
 use crate::error::{Error, Result};
 use crate::exec::{Executor, Job, run};
 use crate::from_row::FromRow;
+use crate::graph;
 use crate::insert::BulkInsert;
 use crate::query::SelectBody;
 use crate::render::{self, Cell, Insert, Returned};
@@ -33,7 +34,7 @@ fn cell<T: Syncable, R: NewRow<T>>(row: &R, column: usize) -> Cell<'_> {
 }
 
 /// Inserts one row by a statement of its own and gives back what RETURNING does.
-async fn insert_row<T: Syncable, R: NewRow<T>, O: FromRow>(
+pub(super) async fn insert_row<T: Syncable, R: NewRow<T>, O: FromRow>(
     executor: &impl Executor,
     row: &R,
     conflict: Option<&Conflict>,
@@ -74,14 +75,29 @@ pub(super) async fn upsert<T: Syncable, R: NewRow<T>>(
     if row.is_to_prepare() {
         return Err(Error::invalid("prepare_changes is for insert, update and delete: an upsert may do neither"));
     }
-    row.prepare();
-    if super::write::gives_nothing_back(executor).await? {
-        let written = Box::pin(upsert_reselected(executor, &row, on_conflict.conflict())).await;
-        return written.map_err(|error| row.refine(error));
+    if row.has_associations() {
+        return match row.into_changeset() {
+            Some(changes) => Box::pin(graph::upsert(executor, changes, on_conflict)).await,
+            None => Err(Error::invalid("only a changeset has associations to write")),
+        };
     }
-    let written = insert_row::<T, R, (T, Option<bool>)>(executor, &row, Some(on_conflict.conflict()))
-        .await
-        .map_err(|error| row.refine(error))?;
+    upsert_row(executor, &mut row, on_conflict.conflict()).await.map_err(|error| row.refine(error))
+}
+
+/// Upserts the row itself.
+pub(crate) async fn upsert_row<T: Syncable, R: NewRow<T>>(
+    executor: &impl Executor,
+    row: &mut R,
+    conflict: &Conflict,
+) -> Result<Upserted<T>> {
+    row.prepare();
+    if !executor.interceptors().is_empty() {
+        return Box::pin(intercepted::upsert(executor, &*row, conflict)).await;
+    }
+    if super::write::gives_nothing_back(executor).await? {
+        return Box::pin(upsert_reselected(executor, &*row, conflict)).await;
+    }
+    let written = insert_row::<T, R, (T, Option<bool>)>(executor, row, Some(conflict)).await?;
     Ok(written.map_or(Upserted::Skipped, Upserted::of))
 }
 
@@ -126,14 +142,14 @@ async fn upsert_all_reselected<T: Syncable>(executor: &impl Executor, many: &Man
 }
 
 /// Rows that are inserted together: they set the same columns.
-struct Many {
+pub(super) struct Many {
     groups: Vec<BulkInsert>,
     /// Whether some cells are made by the database.
     computed: bool,
 }
 
 impl Many {
-    fn of<T: Syncable, R: NewRow<T>>(
+    pub(super) fn of<T: Syncable, R: NewRow<T>>(
         executor: &impl Executor,
         rows: Vec<R>,
         conflict: Option<&Arc<Conflict>>,
@@ -206,7 +222,7 @@ async fn run_part<T: Syncable, S: RowSink>(
 }
 
 /// Runs all parts, all or none. Gives what came back, and how many rows were written.
-async fn run_all<T: Syncable, O: FromRow>(
+pub(super) async fn run_all<T: Syncable, O: FromRow>(
     executor: &impl Executor,
     verb: &'static str,
     many: &Many,
@@ -265,6 +281,9 @@ pub(super) async fn upsert_all<T: Syncable, R: NewRow<T>>(
     rows: Vec<R>,
     on_conflict: OnConflict<T>,
 ) -> Result<UpsertCounts> {
+    if !executor.interceptors().is_empty() {
+        return Box::pin(intercepted::upsert_all(executor, rows, &on_conflict)).await;
+    }
     let given = rows.len();
     let many = Many::of::<T, R>(executor, rows, Some(&on_conflict.into_shared()), false)?;
     if !many.groups.is_empty() && super::write::gives_nothing_back(executor).await? {
@@ -281,6 +300,9 @@ pub(super) async fn upsert_all_returning<T: Syncable, R: NewRow<T>>(
     rows: Vec<R>,
     on_conflict: OnConflict<T>,
 ) -> Result<Vec<Upserted<T>>> {
+    if !executor.interceptors().is_empty() {
+        return Box::pin(intercepted::upsert_all_returning(executor, rows, &on_conflict)).await;
+    }
     let many = Many::of::<T, R>(executor, rows, Some(&on_conflict.into_shared()), true)?;
     if !many.groups.is_empty() && super::write::gives_nothing_back(executor).await? {
         let mut written = Box::pin(upsert_all_reselected::<T>(executor, &many)).await?;
@@ -328,6 +350,22 @@ pub(super) async fn insert_from_counted<T: Syncable>(
     query: &SelectBody,
     conflict: Option<&Conflict>,
 ) -> Result<u64> {
+    if !executor.interceptors().is_empty() {
+        return match conflict {
+            Some(conflict) => Box::pin(intercepted::upsert_from::<T>(executor, columns, query, conflict)).await,
+            None => Ok(Box::pin(intercepted::insert_from::<T>(executor, columns, query, false)).await?.1),
+        };
+    }
+    count_from::<T>(executor, columns, query, conflict).await
+}
+
+/// The same for a query that the interceptors have seen.
+pub(super) async fn count_from<T: Syncable>(
+    executor: &impl Executor,
+    columns: &[usize],
+    query: &SelectBody,
+    conflict: Option<&Conflict>,
+) -> Result<u64> {
     let marks = executor.inner().0.dialect().upsert_style() == UpsertStyle::DuplicateKey;
     if conflict.is_none() || !marks {
         return Ok(insert_from::<T, _>(executor, columns, query, conflict, Returned::Nothing, || Discard).await?.1);
@@ -344,6 +382,9 @@ pub(super) async fn insert_from_returning<T: Syncable>(
     columns: &[usize],
     query: &SelectBody,
 ) -> Result<Vec<T>> {
+    if !executor.interceptors().is_empty() {
+        return Ok(Box::pin(intercepted::insert_from::<T>(executor, columns, query, true)).await?.0);
+    }
     let sink = || Structs::<T>::with_capacity(0);
     Ok(insert_from::<T, _>(executor, columns, query, None, Returned::Row, sink).await?.0.rows)
 }

@@ -2,16 +2,17 @@
 
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::change::finish;
-use super::reselect;
-use crate::changeset::{Changeset, Errors, NewRow};
+use super::{intercepted, reselect};
+use crate::changeset::{Action, Changeset, Errors, NewRow, OldRow};
 use crate::connection::Role;
 use crate::error::{Error, ErrorKind, Result};
-use crate::exec::{Call, Executor, Job, bounded, run};
+use crate::exec::{Call, Executor, Job, known, refuse_read_only, run};
+use crate::graph;
 use crate::insert::{BulkInsert, RowSource, Rows};
-use crate::query::{SelectBody, Update};
+use crate::query::{Assignment, SelectBody, Update};
 use crate::render;
 use crate::row::{Discard, RowSink};
 use crate::schema::Syncable;
@@ -26,22 +27,44 @@ pub(super) fn write<T: Syncable>(verb: &'static str) -> Call {
 
 pub(super) async fn insert<T: Syncable, R: NewRow<T>>(executor: &impl Executor, row: R) -> Result<T> {
     row.check()?;
-    if !row.is_to_prepare() {
-        return insert_row(executor, row).await;
+    if row.has_associations() {
+        // In a place of its own: it is nothing to those who write one row.
+        return Box::pin(insert_graph(executor, row)).await;
     }
+    if !row.is_to_prepare() {
+        let mut row = row;
+        return insert_row(executor, &mut row).await;
+    }
+    refuse_read_only(executor)?;
     let tx = executor.start(TransactionOptions::new()).await?;
-    let result = async { insert_row(&tx, row.prepare_in(&tx).await?).await }.await;
+    let result = async {
+        let mut row = row.prepare_in(&tx).await?;
+        if row.has_associations() { Box::pin(insert_graph(&tx, row)).await } else { insert_row(&tx, &mut row).await }
+    };
+    let result = result.await;
     finish(tx, result).await
 }
 
-async fn insert_row<T: Syncable, R: NewRow<T>>(executor: &impl Executor, mut row: R) -> Result<T> {
+async fn insert_graph<T: Syncable, R: NewRow<T>>(executor: &impl Executor, row: R) -> Result<T> {
+    match row.into_changeset() {
+        Some(changes) => graph::save(executor, changes, Action::Insert).await,
+        None => Err(Error::invalid("only a changeset has associations to write")),
+    }
+}
+
+/// Inserts the row itself.
+pub(crate) async fn insert_row<T: Syncable, R: NewRow<T>>(executor: &impl Executor, row: &mut R) -> Result<T> {
     row.prepare();
+    if !executor.interceptors().is_empty() {
+        return Box::pin(intercepted::insert(executor, row)).await;
+    }
     if gives_nothing_back(executor).await? {
-        return Box::pin(insert_reselected(executor, &row)).await.map_err(|error| row.refine(error));
+        return Box::pin(insert_reselected(executor, &*row)).await;
     }
     if R::COMPUTED {
-        return super::upsert::insert_computed(executor, &row).await;
+        return super::upsert::insert_computed(executor, row).await;
     }
+    let row = &*row;
     let columns = row.columns()?;
     let options = executor.call_options();
     let prefix = row.row_prefix().or(options.prefix_of(T::schema()));
@@ -71,10 +94,7 @@ pub(super) async fn gives_nothing_back(executor: &impl Executor) -> Result<bool>
     if repo.capabilities().insert_returning != Returning::No {
         return Ok(false);
     }
-    if !repo.knows_server() {
-        let lease = executor.lease(Role::Write);
-        drop(bounded(executor, executor.call_options().timeout, &AtomicBool::new(false), lease).await?);
-    }
+    known(executor).await?;
     Ok(repo.capabilities().insert_returning == Returning::No)
 }
 
@@ -111,12 +131,17 @@ async fn insert_all_reselected<T: Syncable, R: NewRow<T>>(
 
 /// Refuses all rows if one has errors, or does something that only a single insert does. The errors of a row stand under its
 /// position, counted from 0.
-fn check_all<T: Syncable, R: NewRow<T>>(rows: &[R]) -> Result<()> {
+pub(super) fn check_all<T: Syncable, R: NewRow<T>>(rows: &[R]) -> Result<()> {
     let mut errors = Errors::new();
     for (at, row) in rows.iter().enumerate() {
         if let Err(error) = row.check() {
             let Some(found) = error.field_errors() else { return Err(error) };
             errors.nest(&at.to_string(), found.clone());
+        }
+        if row.has_associations() {
+            return Err(Error::invalid(
+                "associations are written by single inserts: insert_all writes rows of one table",
+            ));
         }
         if row.is_to_prepare() {
             return Err(Error::invalid("prepare_changes is for single inserts: insert_all writes many rows at once"));
@@ -178,6 +203,14 @@ async fn insert_group<T: Syncable, S: RowSink>(
 }
 
 pub(super) async fn insert_all<T: Syncable, R: NewRow<T>>(executor: &impl Executor, rows: Vec<R>) -> Result<u64> {
+    if !executor.interceptors().is_empty() {
+        return Ok(Box::pin(intercepted::insert_all(executor, rows, false)).await?.1);
+    }
+    insert_rows(executor, rows).await
+}
+
+/// The same for rows that the interceptors have seen.
+pub(super) async fn insert_rows<T: Syncable, R: NewRow<T>>(executor: &impl Executor, rows: Vec<R>) -> Result<u64> {
     if R::COMPUTED {
         return Ok(super::upsert::insert_all_computed(executor, rows, false).await?.1);
     }
@@ -198,6 +231,17 @@ pub(super) async fn insert_all<T: Syncable, R: NewRow<T>>(executor: &impl Execut
 }
 
 pub(super) async fn insert_all_returning<T: Syncable, R: NewRow<T>>(
+    executor: &impl Executor,
+    rows: Vec<R>,
+) -> Result<Vec<T>> {
+    if !executor.interceptors().is_empty() {
+        return Ok(Box::pin(intercepted::insert_all(executor, rows, true)).await?.0);
+    }
+    insert_rows_returning(executor, rows).await
+}
+
+/// The same for rows that the interceptors have seen.
+pub(super) async fn insert_rows_returning<T: Syncable, R: NewRow<T>>(
     executor: &impl Executor,
     rows: Vec<R>,
 ) -> Result<Vec<T>> {
@@ -228,13 +272,27 @@ pub(super) async fn insert_all_returning<T: Syncable, R: NewRow<T>>(
 }
 
 pub(super) async fn update_all<T: Syncable>(executor: &impl Executor, update: &Update<T>) -> Result<u64> {
+    update_rows(executor, update.query.body(), &update.assignments).await
+}
+
+/// Updates the rows of a query of any table.
+pub(crate) async fn update_rows(
+    executor: &impl Executor,
+    query: &SelectBody,
+    assignments: &[Assignment],
+) -> Result<u64> {
+    if !executor.interceptors().is_empty()
+        && let Some(rows) = Box::pin(intercepted::update_all(executor, query, assignments)).await?
+    {
+        return Ok(rows);
+    }
     let options = executor.call_options();
     let (_, done) = run(
         executor,
-        write::<T>("update_all"),
+        Call { role: Role::Write, table: query.table(), verb: "update_all", enforced: false },
         |capabilities| {
             SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
-                render::update_all(out, update.query.body(), &update.assignments, options.prefix.as_deref());
+                render::update_all(out, query, assignments, options.prefix.as_deref());
             })
             .map(|(sql, params)| Job::Statement(sql, params))
         },
@@ -245,6 +303,18 @@ pub(super) async fn update_all<T: Syncable>(executor: &impl Executor, update: &U
 }
 
 pub(super) async fn delete_if_exists<T: Syncable>(executor: &impl Executor, row: &T) -> Result<bool> {
+    if T::schema().cascades() {
+        refuse_read_only(executor)?;
+        // It tells of a row that is there.
+        let row = Gone(row, AtomicBool::new(false));
+        let tx = executor.start(TransactionOptions::new()).await?;
+        let result = super::change::delete_in(&tx, &row).await;
+        finish(tx, result).await?;
+        return Ok(!row.1.into_inner());
+    }
+    if !executor.interceptors().is_empty() {
+        return Box::pin(intercepted::delete_if_exists(executor, row)).await;
+    }
     let options = executor.call_options();
     let key = super::change::key_of(row);
     let (_, done) = run(
@@ -280,6 +350,20 @@ pub(super) async fn insert_or_update<T: Syncable>(executor: &impl Executor, chan
     }
 }
 
+/// A row that may be gone already, and whether it was.
+struct Gone<'r, T>(&'r T, AtomicBool);
+
+impl<T: Syncable> OldRow<T> for Gone<'_, T> {
+    fn row(&self) -> Option<&T> {
+        Some(self.0)
+    }
+
+    fn missed_old(&self) -> Result<()> {
+        self.1.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
 /// The schema or database of rows that name none.
 pub(super) fn prefix_of<T: Syncable>(executor: &impl Executor) -> Option<Arc<str>> {
     match T::schema().prefix {
@@ -288,7 +372,12 @@ pub(super) fn prefix_of<T: Syncable>(executor: &impl Executor) -> Option<Arc<str
     }
 }
 
-pub(super) async fn delete_all(executor: &impl Executor, query: &SelectBody) -> Result<u64> {
+pub(crate) async fn delete_all(executor: &impl Executor, query: &SelectBody) -> Result<u64> {
+    if !executor.interceptors().is_empty()
+        && let Some(rows) = Box::pin(intercepted::delete_all(executor, query)).await?
+    {
+        return Ok(rows);
+    }
     let options = executor.call_options();
     let (_, done) = run(
         executor,

@@ -80,6 +80,8 @@ impl TxConnection {
                         | ErrorKind::Decode { .. }
                         | ErrorKind::MultipleResults { .. }
                         | ErrorKind::Unsupported { .. }
+                        | ErrorKind::ReadOnly
+                        | ErrorKind::Refused { .. }
                 );
                 self.aborted |= from_server && connection.capabilities().error_aborts_transaction;
             }

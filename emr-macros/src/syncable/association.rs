@@ -49,8 +49,10 @@ impl Kind {
 
     fn settings(self) -> &'static [&'static str] {
         match self {
-            Kind::BelongsTo => &["key", "references", "filter"],
-            Kind::HasOne | Kind::HasMany => &["key", "references", "through", "filter", "preload_order"],
+            Kind::BelongsTo => &["key", "references", "filter", "on_replace"],
+            Kind::HasOne | Kind::HasMany => {
+                &["key", "references", "through", "filter", "preload_order", "on_replace", "on_delete"]
+            }
             Kind::ManyToMany => &[
                 "through",
                 "table",
@@ -60,9 +62,55 @@ impl Kind {
                 "related_references",
                 "filter",
                 "preload_order",
+                "on_replace",
+                "on_delete",
+                "unique",
             ],
         }
     }
+
+    /// What `on_replace` may say, and what the core calls it.
+    fn replacements(self) -> &'static [(&'static str, &'static str)] {
+        const ALL: [(&str, &str); 6] = [
+            ("raise", "Raise"),
+            ("mark_as_invalid", "MarkAsInvalid"),
+            ("delete", "Delete"),
+            ("delete_if_exists", "DeleteIfExists"),
+            ("nilify", "Nilify"),
+            ("update", "Update"),
+        ];
+        match self {
+            Kind::BelongsTo | Kind::HasOne => &ALL,
+            Kind::HasMany => &ALL[..5],
+            Kind::ManyToMany => &ALL[..3],
+        }
+    }
+
+    /// What `on_delete` may say, and what the core calls it.
+    fn removals(self) -> &'static [(&'static str, &'static str)] {
+        const ALL: [(&str, &str); 3] =
+            [("nothing", "Nothing"), ("delete_all", "DeleteAll"), ("nilify_all", "NilifyAll")];
+        match self {
+            Kind::ManyToMany => &ALL[..2],
+            _ => &ALL,
+        }
+    }
+}
+
+/// The core's name of what a setting says.
+fn chosen(
+    settings: &mut Settings,
+    name: &str,
+    words: &'static [(&'static str, &'static str)],
+    errors: &mut Errors,
+) -> Option<&'static str> {
+    let text = settings.text(name, words.last()?.0, errors)?;
+    let found = words.iter().find(|(word, _)| *word == text.value());
+    if found.is_none() {
+        let all: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        errors.at(&text, format!("`{name}` is one of {} here", all.join(", ")));
+    }
+    found.map(|(_, core)| *core)
 }
 
 /// The slot that a field's type is, and the type at the other end.
@@ -89,6 +137,9 @@ pub(super) struct Association {
     pub(super) kind: Kind,
     pub(super) filter: Option<Path>,
     pub(super) order: Option<Path>,
+    pub(super) on_replace: Option<&'static str>,
+    pub(super) on_delete: Option<&'static str>,
+    pub(super) unique: bool,
     key: Option<Vec<Name>>,
     references: Option<Vec<Name>>,
     related_key: Option<Vec<Name>>,
@@ -175,6 +226,9 @@ impl Association {
             related_references: settings.names("related_references", "id", errors),
             filter: settings.function("filter", errors),
             order: settings.function("preload_order", errors),
+            on_replace: chosen(&mut settings, "on_replace", kind.replacements(), errors),
+            on_delete: chosen(&mut settings, "on_delete", kind.removals(), errors),
+            unique: settings.word("unique", errors).is_some(),
             field,
             ty,
             related,
@@ -337,6 +391,14 @@ fn read_chain(through: &Setting, others: &Settings, errors: &mut Errors) -> Writ
             errors.at(
                 through,
                 format!("`through` and `{other}` contradict each other: a chain takes its keys from its steps"),
+            );
+        }
+    }
+    for other in ["on_replace", "on_delete"] {
+        if others.has(other) {
+            errors.at(
+                through,
+                format!("`through` and `{other}` contradict each other: nothing is written along a chain"),
             );
         }
     }

@@ -179,42 +179,52 @@ fn association_def(structure: &Structure, association: &Association, keys: &Keys
     let (field, related) = (association.name(), &association.related);
     let kind = proc_macro2::Ident::new(association.kind.slot(), association.field.span());
     let Keys { owner: owner_keys, related: related_keys, through } = keys;
+    let mut said = TokenStream::new();
+    for (columns, name) in [(owner_keys, quote!(owner_keys)), (related_keys, quote!(related_keys))] {
+        if !columns.is_empty() {
+            said.extend(quote!(#name: &[#(#columns),*],));
+        }
+    }
     let through = match through {
-        Through::Direct => quote!(Direct),
-        Through::Chain(fields) => quote!(Chain(&[#(#fields),*])),
-        Through::Table { table, owner, related } => quote! {
+        Through::Direct => None,
+        Through::Chain(fields) => Some(quote!(Chain(&[#(#fields),*]))),
+        Through::Table { table, owner, related } => Some(quote! {
             Table { table: #table, owner_columns: &[#(#owner),*], related_columns: &[#(#related),*] }
-        },
-        Through::Schema { schema, owner, related } => quote! {
+        }),
+        Through::Schema { schema, owner, related } => Some(quote! {
             Schema {
                 schema: <#schema as #base::Syncable>::schema,
                 owner_columns: &[#(#owner),*],
                 related_columns: &[#(#related),*],
             }
-        },
+        }),
     };
-    let filter = association.filter.as_ref().map(|filter| {
-        let node = quote_spanned!(filter.span()=> #base::Expr::<bool>::into_node(#filter()));
-        quote!(|| #node)
-    });
-    let filter = optional(filter.as_ref());
-    let order = association.order.as_ref().map(|order| {
-        let order = quote_spanned!(order.span()=> #base::IntoOrder::into_order(#order()));
-        quote!(|| #order)
-    });
-    let order = optional(order.as_ref());
-    quote! {
-        #base::AssociationDef {
-            field: #field,
-            kind: #base::AssociationKind::#kind,
-            related: <#related as #base::Syncable>::schema,
-            owner_keys: &[#(#owner_keys),*],
-            related_keys: &[#(#related_keys),*],
-            through: #base::Through::#through,
-            filter: #filter,
-            order: #order,
-        }
+    if let Some(through) = through {
+        said.extend(quote!(through: #base::Through::#through,));
     }
+    if let Some(filter) = &association.filter {
+        let node = quote_spanned!(filter.span()=> #base::Expr::<bool>::into_node(#filter()));
+        said.extend(quote!(filter: ::core::option::Option::Some(|| #node),));
+    }
+    if let Some(order) = &association.order {
+        let order = quote_spanned!(order.span()=> #base::IntoOrder::into_order(#order()));
+        said.extend(quote!(order: ::core::option::Option::Some(|| #order),));
+    }
+    if let Some(what) = association.on_replace {
+        let what = proc_macro2::Ident::new(what, association.field.span());
+        said.extend(quote!(on_replace: #base::OnReplace::#what,));
+    }
+    if let Some(what) = association.on_delete {
+        let what = proc_macro2::Ident::new(what, association.field.span());
+        said.extend(quote!(on_delete: #base::OnDelete::#what,));
+    }
+    if association.unique {
+        said.extend(quote!(unique: true,));
+    }
+    let plain = quote! {
+        #base::AssociationDef::of(#field, #base::AssociationKind::#kind, <#related as #base::Syncable>::schema)
+    };
+    if said.is_empty() { plain } else { quote!(#base::AssociationDef { #said ..#plain }) }
 }
 
 fn decode(structure: &Structure) -> TokenStream {
