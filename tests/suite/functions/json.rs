@@ -141,6 +141,9 @@ async fn hostile_keys_find_their_places(repo: &impl Repo) {
         "last",
         "\u{2028}",
     ];
+    // MariaDB finds no key that looks like a number below zero.
+    let numeric = (!crate::harness::backend().is_mysql_family()).then_some("-1");
+    let keys: Vec<&str> = keys.into_iter().chain(numeric).collect();
     let all: serde_json::Map<String, serde_json::Value> =
         keys.iter().enumerate().map(|(n, key)| ((*key).to_owned(), json!({ "it": n }))).collect();
     document(repo, all.into()).await;
