@@ -1,9 +1,10 @@
 # shellcheck shell=bash
 # Finds a server to test on, or starts one. Sourced by dev/test.
 #
-# Sets EMR_POSTGRES_URL. What was started here is stopped by stop_servers; what was found is left alone.
+# Sets EMR_POSTGRES_URL and EMR_MARIADB_URL. What was started here is stopped by stop_servers; what was found is left alone.
 
 STARTED_CLUSTER= # the directory of a cluster of ours
+STARTED_MARIADB= # the directory of a server of ours
 STARTED_COMPOSE= # set when compose runs servers of ours
 CLUSTER_BIN=     # where its programs are
 
@@ -28,6 +29,29 @@ find_or_start_postgres() {
     echo "postgres: no server: $WHY_NOT" >&2
     # This stage failed, and so will the whole run; the other backends can still be tested.
     EMR_REQUIRE=$(tr ',' '\n' <<<"$EMR_REQUIRE" | grep -vx postgres | paste -sd ,)
+    return 1
+}
+
+# MariaDB: as PostgreSQL.
+find_or_start_mariadb() {
+    local source
+    WHY_NOT=
+    for source in ${EMR_SERVERS_FROM:-environment local compose packages}; do
+        case "$source" in
+            environment | local) ;;
+            *) is_required mariadb || continue ;;
+        esac
+        if "mariadb_from_$source"; then
+            echo "mariadb: $MARIADB_FROM"
+            export EMR_MARIADB_URL
+            is_required mariadb || EMR_REQUIRE=${EMR_REQUIRE:+$EMR_REQUIRE,}mariadb
+            return
+        fi
+    done
+    backend_is mariadb "not run ($WHY_NOT)"
+    is_required mariadb || return 0
+    echo "mariadb: no server: $WHY_NOT" >&2
+    EMR_REQUIRE=$(tr ',' '\n' <<<"$EMR_REQUIRE" | grep -vx mariadb | paste -sd ,)
     return 1
 }
 
@@ -101,7 +125,77 @@ start_cluster() {
     as_postgres "$CLUSTER_BIN/pg_ctl" start --wait --silent --pgdata="$1/data" --log="$1/server.log" --options="$options"
 }
 
+mariadb_from_environment() {
+    [ -n "${EMR_MARIADB_URL:-}" ] || no "EMR_MARIADB_URL is not set" || return
+    MARIADB_FROM="from EMR_MARIADB_URL"
+}
+
+mariadb_from_local() {
+    answers_as_mariadb 127.0.0.1 3306 || no "no MariaDB answers at 127.0.0.1:3306" || return
+    EMR_MARIADB_URL=mariadb://root@127.0.0.1:3306/mysql
+    MARIADB_FROM="found at 127.0.0.1:3306"
+}
+
+mariadb_from_compose() {
+    docker info >/dev/null 2>&1 || no "no Docker engine runs" || return
+    docker compose version >/dev/null 2>&1 || no "Docker has no Compose" || return
+    local port
+    port=$(free_port) || no "no port is free" || return
+    STARTED_COMPOSE=yes
+    EMR_MARIADB_PORT=$port docker compose --project-name "emr-test-$$" up --detach --wait mariadb ||
+        no "Docker Compose did not bring it up" || return
+    EMR_MARIADB_URL=mariadb://root@127.0.0.1:$port/mysql
+    MARIADB_FROM="started by Docker Compose on port $port"
+}
+
+mariadb_from_packages() {
+    if ! command -v mariadbd >/dev/null || ! command -v mariadb-install-db >/dev/null; then
+        can_install_packages || no "no MariaDB programs, and no root with apt-get to install them" || return
+        install_packages mariadb-server
+        command -v mariadbd >/dev/null || no "the package mariadb-server could not be installed" || return
+    fi
+    local port
+    port=$(free_port) || no "no port is free" || return
+    STARTED_MARIADB=$(mktemp -d) || return
+    start_mariadb "$STARTED_MARIADB" "$port" >"$STARTED_MARIADB/start.log" 2>&1
+    local try
+    for try in {1..100}; do
+        ! answers_as_mariadb 127.0.0.1 "$port" || break
+        sleep 0.1
+    done
+    if ((try == 100)); then
+        cat "$STARTED_MARIADB/start.log" >&2
+        no "a MariaDB of our own did not start, see its log above" || return
+    fi
+    EMR_MARIADB_URL=mariadb://root@127.0.0.1:$port/mysql
+    MARIADB_FROM="a server of our own on port $port, $(mariadbd --version)"
+}
+
+# start_mariadb DIRECTORY PORT
+start_mariadb() {
+    local user=()
+    ! is_root || user=(--user=mysql)
+    ! is_root || chown mysql "$1" || return
+    mariadb-install-db --no-defaults "${user[@]}" --datadir="$1/data" --auth-root-authentication-method=normal \
+        --skip-test-db || return
+    # What is in it is thrown away, so it need not survive a crash.
+    mariadbd --no-defaults "${user[@]}" --datadir="$1/data" --socket="$1/socket" --pid-file="$1/pid" --port="$2" \
+        --bind-address=127.0.0.1 --max-connections=300 --innodb-flush-log-at-trx-commit=0 --skip-log-bin &
+    disown
+}
+
+# Whether the first message of a server names MariaDB.
+answers_as_mariadb() {
+    # shellcheck disable=SC2016 # the inner shell expands them
+    timeout 5 bash -c 'exec 3<>"/dev/tcp/$0/$1" || exit; head -c 60 <&3' "$1" "$2" 2>/dev/null |
+        grep -qai mariadb
+}
+
 stop_servers() {
+    if [ -n "$STARTED_MARIADB" ]; then
+        [ ! -f "$STARTED_MARIADB/pid" ] || kill "$(cat "$STARTED_MARIADB/pid")" 2>/dev/null
+        rm -rf "$STARTED_MARIADB"
+    fi
     if [ -n "$STARTED_CLUSTER" ]; then
         [ ! -f "$STARTED_CLUSTER/data/postmaster.pid" ] ||
             as_postgres "$CLUSTER_BIN/pg_ctl" stop --silent --mode=immediate --pgdata="$STARTED_CLUSTER/data"

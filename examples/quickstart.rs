@@ -1,7 +1,8 @@
 //! What EMR is, in one screen: a repo opened at run time, a table, rows, a nested transaction.
 //!
 //! `cargo run --example quickstart` runs it on SQLite in memory;
-//! `EMR_URL=postgres://… cargo run --example quickstart --features postgres` on a real PostgreSQL.
+//! `EMR_URL=postgres://… cargo run --example quickstart --features postgres` on a real PostgreSQL, and
+//! `EMR_URL=mysql://… cargo run --example quickstart --features mysql` on MariaDB or MySQL.
 
 use emr::prelude::*;
 

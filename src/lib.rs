@@ -6,6 +6,8 @@ pub use emr_core::*;
 pub use emr_macros::{MultiRepo, Projection, Syncable};
 
 // Linking an adapter registers it.
+#[cfg(feature = "mysql")]
+use emr_mysql as _;
 #[cfg(feature = "postgres")]
 use emr_postgres as _;
 #[cfg(feature = "sqlite")]

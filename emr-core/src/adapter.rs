@@ -22,7 +22,8 @@ pub trait Adapter: Send + Sync + 'static {
     /// The URL schemes that mean it.
     fn schemes(&self) -> &'static [&'static str];
 
-    /// How it spells SQL.
+    /// How it spells SQL, as far as that is known without a connection: see
+    /// [`Connection::dialect`](crate::Connection::dialect).
     fn dialect(&self) -> &'static dyn Dialect;
 
     /// The port where its servers listen; `None` for an engine without a server.

@@ -3,6 +3,28 @@
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
+use crate::connection::Connection;
+use crate::dialect::Dialect;
+
+/// What is known of a server from the first connection on.
+#[derive(Clone, Copy)]
+pub(crate) struct Server {
+    pub(crate) capabilities: &'static Capabilities,
+    pub(crate) dialect: &'static dyn Dialect,
+}
+
+impl Server {
+    /// The server at the other end of this connection.
+    pub(crate) fn of(connection: &dyn Connection) -> Self {
+        Server { capabilities: Capabilities::interned(connection.capabilities()), dialect: connection.dialect() }
+    }
+
+    /// The least that any server of this dialect can do.
+    pub(crate) fn least(dialect: &'static dyn Dialect) -> Self {
+        Server { capabilities: Capabilities::interned(&dialect.baseline()), dialect }
+    }
+}
+
 /// What the server at the other end can do. Filled in by the adapter when it connects; the rest of EMR
 /// asks these flags and never a driver's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +83,8 @@ pub struct Capabilities {
     pub named_windows: bool,
     /// The window function `nth_value` exists.
     pub nth_value: bool,
+    /// The window functions `lag` and `lead` take a value for rows that are not there.
+    pub offset_default: bool,
     /// A lock can name the table whose rows it is about.
     pub lock_of: bool,
     /// An upsert can name the constraint that it is about.
@@ -170,6 +194,7 @@ impl Capabilities {
             aggregate_filter: false,
             named_windows: true,
             nth_value: true,
+            offset_default: true,
             lock_of: false,
             conflict_constraints: false,
             prefixes: false,

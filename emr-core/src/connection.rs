@@ -7,6 +7,7 @@ use async_trait::async_trait;
 
 use crate::advisory::AdvisoryLock;
 use crate::capabilities::{Capabilities, IsolationLevel};
+use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::insert::BulkInsert;
 use crate::row::RowSink;
@@ -23,6 +24,10 @@ use crate::value::Value;
 pub trait Connection: Send {
     /// What the server can do. Read once, when the connection was made.
     fn capabilities(&self) -> &Arc<Capabilities>;
+
+    /// How the server spells SQL. Usually what [`Adapter::dialect`](crate::Adapter::dialect) says; an adapter whose
+    /// servers are of more than one product knows it only now.
+    fn dialect(&self) -> &'static dyn Dialect;
 
     /// Runs one statement and pushes its rows into the sink, which comes back with the counts. A statement that
     /// the adapter refuses before sending it (a value that does not fit) is refused after its controls were

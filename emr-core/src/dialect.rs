@@ -172,6 +172,11 @@ pub trait Dialect: Send + Sync + 'static {
         None
     }
 
+    /// The type that every parameter of this type is cast to, for an engine that would take it for one of another type.
+    fn parameter_type(&self, _ty: SqlType) -> Option<&'static str> {
+        None
+    }
+
     /// How a list of values stands in FROM.
     fn values_style(&self) -> ValuesStyle {
         ValuesStyle::Named

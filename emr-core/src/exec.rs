@@ -464,7 +464,7 @@ pub(crate) fn refuse_read_only(executor: &impl Executor) -> Result<()> {
 
 /// Makes sure that it is known what the server can do: makes the first connection, if there was none yet.
 pub(crate) async fn known(executor: &impl Executor) -> Result<()> {
-    if executor.inner().0.capabilities.get().is_some() {
+    if executor.inner().0.knows_server() {
         return Ok(());
     }
     let limit = executor.call_options().timeout;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::adapter::Adapter;
-use crate::capabilities::Capabilities;
+use crate::capabilities::{Capabilities, Server};
 use crate::connection::{Connector, Role};
 use crate::dialect::Dialect;
 use crate::error::{ConnectFailure, Error, ErrorKind, Result};
@@ -39,7 +39,8 @@ pub(crate) struct RepoInner {
     pub(crate) connector: Arc<dyn Connector>,
     pub(crate) lifecycle: Arc<Lifecycle>,
     pub(crate) counters: Counters,
-    pub(crate) capabilities: Arc<OnceLock<&'static Capabilities>>,
+    /// Known from the first connection on.
+    server: Arc<OnceLock<Server>>,
     pub(crate) transactions: AtomicU32,
     /// The open transactions, to roll them back when the repo is stopped over them.
     open: Mutex<BTreeMap<usize, Weak<TxCore>>>,
@@ -86,7 +87,7 @@ impl RepoHandle {
             connector,
             lifecycle: Arc::new(Lifecycle::new(id)),
             counters,
-            capabilities: Arc::new(OnceLock::new()),
+            server: Arc::new(OnceLock::new()),
             transactions: AtomicU32::new(0),
             open: Mutex::new(BTreeMap::new()),
             definition,
@@ -187,13 +188,24 @@ impl RepoInner {
         self.lifecycle.id()
     }
 
+    /// The server: known from the first connection on, until then the least that one can be.
+    fn server(&self) -> Server {
+        self.server.get().copied().unwrap_or_else(|| Server::least(self.adapter.dialect()))
+    }
+
+    /// How the server spells SQL. Ask where a connection is at hand: before the first one, this is a guess.
     pub(crate) fn dialect(&self) -> &'static dyn Dialect {
-        self.adapter.dialect()
+        self.server.get().map_or_else(|| self.adapter.dialect(), |server| server.dialect)
+    }
+
+    /// Whether a connection was made, so that the server is known.
+    pub(crate) fn knows_server(&self) -> bool {
+        self.server.get().is_some()
     }
 
     /// What the server can do: known from the first connection on, until then the least.
     pub(crate) fn capabilities(&self) -> &'static Capabilities {
-        self.capabilities.get().copied().unwrap_or_else(|| Capabilities::interned(&self.dialect().baseline()))
+        self.server().capabilities
     }
 
     /// The error for a call that no connection came free for.
@@ -231,7 +243,7 @@ impl RepoInner {
                 Arc::new(Pools::new(
                     Arc::clone(&self.connector),
                     self.options.effective_pool_size(),
-                    Arc::clone(&self.capabilities),
+                    Arc::clone(&self.server),
                     self.counters.connects.clone(),
                 ))
             }))

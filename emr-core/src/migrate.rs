@@ -7,10 +7,10 @@ use std::pin::Pin;
 
 use chrono::{DateTime, Utc};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, TransactionFault};
 use crate::query::Query;
 use crate::render;
-use crate::repo::Repo;
+use crate::repo::{Repo, Transactional};
 use crate::row::Cells;
 use crate::schema::{ColumnDef, Generated, Schema, Syncable};
 use crate::sql::SqlBuilder;
@@ -163,6 +163,9 @@ impl Migrator {
     /// As [`run`](Migrator::run).
     pub async fn run_to(&self, repo: &impl Repo, last: i64) -> Result<Vec<i64>> {
         self.prepare(repo).await?;
+        if !repo.inner().0.capabilities().transactional_ddl {
+            return self.run_in_steps(repo, last).await;
+        }
         let mut done = Vec::new();
         for (version, migration) in self.migrations.range(..=last) {
             let tx = begin_locked(repo).await?;
@@ -186,24 +189,60 @@ impl Migrator {
     /// reverted by then.
     pub async fn revert(&self, repo: &impl Repo, steps: usize) -> Result<Vec<i64>> {
         self.prepare(repo).await?;
+        if !repo.inner().0.capabilities().transactional_ddl {
+            return self.revert_in_steps(repo, steps).await;
+        }
         let mut done = Vec::new();
         for _ in 0..steps {
             let tx = begin_locked(repo).await?;
             let newest = Query::<Applied>::new().order_by(VERSION.desc()).limit(1);
             let Some(applied) = tx.one(newest).await? else { break };
             let version = applied.version;
-            let refuse = |problem: &str| Error::new(ErrorKind::Migration { version, problem: problem.to_owned() });
-            let Some(migration) = self.migrations.get(&version) else {
-                return Err(refuse("it was run by somebody else: this program does not know it"));
-            };
-            let Some(down) = &migration.down else {
-                return Err(refuse("it cannot be reverted: it has no down part"));
-            };
-            down.run(&tx).await?;
+            self.down(version)?.run(&tx).await?;
             tx.delete(&applied).await?;
             tx.commit().await?;
             done.push(version);
         }
+        Ok(done)
+    }
+
+    /// What reverts a migration.
+    fn down(&self, version: i64) -> Result<&Action> {
+        let refuse = |problem: &str| Error::new(ErrorKind::Migration { version, problem: problem.to_owned() });
+        let Some(migration) = self.migrations.get(&version) else {
+            return Err(refuse("it was run by somebody else: this program does not know it"));
+        };
+        migration.down.as_ref().ok_or_else(|| refuse("it cannot be reverted: it has no down part"))
+    }
+
+    /// As [`run_to`](Migrator::run_to) where the tables of a failed migration stay anyway: DDL ends every transaction, and so it
+    /// would end the lock.
+    async fn run_in_steps(&self, repo: &impl Repo, last: i64) -> Result<Vec<i64>> {
+        let lock = lock_beside(repo).await?;
+        let mut done = Vec::new();
+        for (version, migration) in self.migrations.range(..=last) {
+            if repo.get::<Applied>(*version).await?.is_some() {
+                continue;
+            }
+            migration.up.run_alone(repo).await?;
+            repo.insert(Applied { version: *version, name: migration.name.clone(), at: now() }).await?;
+            done.push(*version);
+        }
+        lock.commit().await?;
+        Ok(done)
+    }
+
+    async fn revert_in_steps(&self, repo: &impl Repo, steps: usize) -> Result<Vec<i64>> {
+        let lock = lock_beside(repo).await?;
+        let mut done = Vec::new();
+        for _ in 0..steps {
+            let newest = Query::<Applied>::new().order_by(VERSION.desc()).limit(1);
+            let Some(applied) = repo.one(newest).await? else { break };
+            self.down(applied.version)?.run_alone(repo).await?;
+            repo.delete(&applied).await?;
+            done.push(applied.version);
+        }
+        lock.commit().await?;
         Ok(done)
     }
 
@@ -259,7 +298,31 @@ async fn begin_locked(repo: &impl Repo) -> Result<Tx> {
     Ok(tx)
 }
 
+/// A transaction on a connection of its own, which holds a lock that no other migrator has at the same time.
+async fn lock_beside(repo: &impl Repo) -> Result<Tx> {
+    let tx = repo.begin().await?;
+    let name = format!("{TABLE} {}", tx.options.prefix.as_deref().unwrap_or_default());
+    tx.advisory_lock(name).await?;
+    Ok(tx)
+}
+
 impl Action {
+    /// Runs it outside of the transaction that holds the lock. A function has a transaction of its own.
+    async fn run_alone(&self, repo: &impl Repo) -> Result<()> {
+        match self {
+            Action::Sql(sql) => repo.script(sql).await,
+            Action::Function(function) => {
+                let tx = repo.begin().await?;
+                function(&tx).await?;
+                match tx.commit().await {
+                    // Its DDL has committed it.
+                    Err(error) if matches!(error.kind(), ErrorKind::Transaction(TransactionFault::Lost)) => Ok(()),
+                    ended => ended,
+                }
+            }
+        }
+    }
+
     async fn run(&self, tx: &Tx) -> Result<()> {
         match self {
             Action::Sql(sql) => tx.script(sql).await,

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-use crate::capabilities::Capabilities;
+use crate::capabilities::Server;
 use crate::connection::{Connection, Connector, PoolSplit, Role};
 use crate::error::{ConnectFailure, Error, ErrorKind, Result};
 
@@ -34,7 +34,7 @@ struct Part {
 /// What the connections of one repo share.
 struct Shared {
     connector: Arc<dyn Connector>,
-    capabilities: Arc<OnceLock<&'static Capabilities>>,
+    server: Arc<OnceLock<Server>>,
     /// Connections of an older generation are closed when they come back.
     generation: AtomicU64,
     connects: metrics::Counter,
@@ -89,7 +89,7 @@ impl ManageConnection for Manager {
         match connect(&*self.shared.connector, self.role).await {
             Ok(connection) => {
                 self.shared.connects.increment(1);
-                self.shared.capabilities.get_or_init(|| Capabilities::interned(connection.capabilities()));
+                self.shared.server.get_or_init(|| Server::of(&*connection));
                 self.shared.open.fetch_add(1, Ordering::Relaxed);
                 let shared = Arc::clone(&self.shared);
                 let runtime = Handle::current();
@@ -126,13 +126,13 @@ impl Pools {
     pub(crate) fn new(
         connector: Arc<dyn Connector>,
         size: u32,
-        capabilities: Arc<OnceLock<&'static Capabilities>>,
+        server: Arc<OnceLock<Server>>,
         connects: metrics::Counter,
     ) -> Self {
         let split = connector.split();
         let shared = Arc::new(Shared {
             connector,
-            capabilities,
+            server,
             generation: AtomicU64::new(0),
             connects,
             open: AtomicU32::new(0),

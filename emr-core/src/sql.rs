@@ -344,6 +344,15 @@ impl<'q> SqlBuilder<'q> {
         if self.inline {
             return self.literal(&value);
         }
+        if let Some(name) = self.dialect.parameter_type(value.sql_type()) {
+            self.push("CAST(");
+            return self.mark(value, context).push(" AS ").push(name).push(")");
+        }
+        self.mark(value, context)
+    }
+
+    /// Writes the mark alone.
+    fn mark(&mut self, value: Value<'q>, context: BindContext) -> &mut Self {
         self.binds.push(value);
         match &mut self.out {
             // The mark and the struct it belongs to are part of what makes a statement this one.

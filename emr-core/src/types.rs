@@ -371,6 +371,8 @@ from_value! {
     };
     DateTime<Utc>, "UTC timestamp": |value| match value {
         Value::Timestamp(v) => Some(*v),
+        // MySQL keeps instants in columns without a zone, and EMR keeps them in UTC.
+        Value::DateTime(v) => Some(v.and_utc()),
         other => from_text(other),
     };
 }

@@ -10,7 +10,7 @@ const ISOLATION_LEVELS: &[IsolationLevel] = &[
 ];
 
 /// The protocol counts the parameters of a prepared statement in 16 bits.
-const MAX_PARAMETERS: usize = 65_535;
+pub(crate) const MAX_PARAMETERS: usize = 65_535;
 
 /// What a MySQL server of this version can do.
 pub fn mysql_capabilities(version: (u32, u32, u32)) -> Capabilities {
@@ -34,6 +34,7 @@ pub fn mariadb_capabilities(version: (u32, u32, u32)) -> Capabilities {
         capabilities.insert_returning = Returning::Clause;
     }
     capabilities.delete_returning = Returning::Clause;
+    capabilities.offset_default = false;
     capabilities
 }
 
@@ -45,6 +46,7 @@ fn shared(product: &str, version: (u32, u32, u32)) -> Capabilities {
     capabilities.prefixes = true;
     capabilities.isolation_levels = ISOLATION_LEVELS;
     capabilities.read_only_transactions = true;
+    capabilities.advisory_locks = true;
     capabilities
 }
 

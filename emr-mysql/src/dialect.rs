@@ -9,11 +9,11 @@ use crate::capabilities::{mariadb_capabilities, mysql_capabilities};
 use crate::cast::cast;
 use crate::types::column_type;
 
-/// How MySQL spells SQL, from 8.0.13 on (the first with expressions as defaults).
+/// How MySQL spells SQL, from 8.0.19 on (which has expressions as defaults, and collations that compare bytes).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct MySqlDialect;
 
-/// How MariaDB spells SQL, from 10.11 on.
+/// How MariaDB spells SQL, from 10.6 on.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct MariaDbDialect;
 
@@ -29,7 +29,7 @@ const INTEGERS: InList =
 
 /// What MySQL and MariaDB have in common.
 macro_rules! family {
-    (uuid: $uuid:literal, uuids: $uuids:expr) => {
+    (uuid: $uuid:literal, uuids: $uuids:expr, uuid_text: $uuid_text:expr, json: $json:expr, collation: $collation:literal) => {
         fn quotes(&self) -> (char, char) {
             ('`', '`')
         }
@@ -74,7 +74,7 @@ macro_rules! family {
         }
 
         fn cast(&self, from: SqlType, to: SqlType) -> Option<(String, String)> {
-            cast(from, to)
+            cast(from, to, $uuid_text)
         }
 
         fn aggregate(&self, function: &Function, of: SqlType) -> AggregateSql {
@@ -119,8 +119,21 @@ macro_rules! family {
         }
 
         fn table_options(&self) -> &'static str {
-            // MyISAM has no transactions, and latin1, which is still many a server's default, not all text.
-            " ENGINE=InnoDB DEFAULT CHARSET=utf8mb4"
+            // MyISAM has no transactions, and latin1, which is still many a server's default, not all text. The usual
+            // collations take `a` for `A` and for `a `.
+            concat!(" ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=", $collation)
+        }
+
+        fn parameter_type(&self, ty: SqlType) -> Option<&'static str> {
+            match ty {
+                // They travel as text, which would be compared with numbers as a float.
+                SqlType::Decimal => Some("DECIMAL(57,28)"),
+                // They travel as a time.
+                SqlType::Date => Some("DATE"),
+                // A document is equal to no text.
+                SqlType::Json => $json,
+                _ => None,
+            }
         }
     };
 }
@@ -131,7 +144,7 @@ impl Dialect for MySqlDialect {
     }
 
     fn baseline(&self) -> Capabilities {
-        mysql_capabilities((8, 0, 13))
+        mysql_capabilities((8, 0, 19))
     }
 
     fn values_style(&self) -> ValuesStyle {
@@ -144,7 +157,10 @@ impl Dialect for MySqlDialect {
         uuids: InList::Json {
             before: "SELECT UUID_TO_BIN(j.v) FROM JSON_TABLE(",
             after: ", '$[*]' COLUMNS (v CHAR(36) PATH '$')) AS j",
-        }
+        },
+        uuid_text: ("BIN_TO_UUID(", ")"),
+        json: Some("JSON"),
+        collation: "utf8mb4_0900_bin"
     }
 }
 
@@ -154,7 +170,7 @@ impl Dialect for MariaDbDialect {
     }
 
     fn baseline(&self) -> Capabilities {
-        mariadb_capabilities((10, 11, 0))
+        mariadb_capabilities((10, 6, 0))
     }
 
     fn share_lock(&self) -> &'static str {
@@ -172,6 +188,10 @@ impl Dialect for MariaDbDialect {
             // JSON_TABLE has no UUID columns.
             before: "SELECT CAST(j.v AS UUID) FROM JSON_TABLE(",
             after: ", '$[*]' COLUMNS (v CHAR(36) PATH '$')) AS j",
-        }
+        },
+        uuid_text: ("CAST(", " AS CHAR)"),
+        // It has no such type: documents are texts.
+        json: None,
+        collation: "utf8mb4_nopad_bin"
     }
 }

@@ -1,6 +1,14 @@
-//! Column types.
+//! MySQL's types: as columns are declared, and on the wire in both directions.
+
+mod decode;
+mod encode;
+
+use std::borrow::Cow;
 
 use emr_core::{ColumnDef, SqlType};
+
+pub(crate) use decode::{MySqlRow, type_name};
+pub(crate) use encode::{encode, size};
 
 /// The type of a column. Text and bytes that an index holds have a length, as InnoDB indexes at most 3,072
 /// bytes and no `longtext`.
@@ -30,4 +38,32 @@ pub(crate) fn column_type(column: &ColumnDef, indexed: bool, uuid: &str) -> Stri
         _ => "longtext",
     }
     .to_owned()
+}
+
+/// How a UUID is sent: as the column keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UuidForm {
+    /// 16 bytes.
+    Binary,
+    /// 36 characters.
+    Text,
+}
+
+impl UuidForm {
+    /// Of a column, or of a parameter that belongs to none.
+    pub(crate) fn of(column: Option<&ColumnDef>, usual: UuidForm) -> UuidForm {
+        let Some(name) = column.and_then(|column| column.sql_type) else { return usual };
+        let name = name.to_ascii_lowercase();
+        if name.contains("binary") || name.contains("blob") { UuidForm::Binary } else { UuidForm::Text }
+    }
+}
+
+/// Why a value cannot be sent: what the parameter takes.
+#[derive(Debug)]
+pub(crate) struct Expected(pub(crate) Cow<'static, str>);
+
+impl Expected {
+    fn new(expected: impl Into<Cow<'static, str>>) -> Self {
+        Expected(expected.into())
+    }
 }

@@ -16,10 +16,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use emr_core::PrepareMode;
 use emr_core::{
-    AdvisoryLock, BulkInsert, Capabilities, Connection, Control, CursorId, Done, Error, Result, RowSink, Sql, Step,
-    Value,
+    AdvisoryLock, BulkInsert, Capabilities, Connection, Control, CursorId, Dialect, Done, Error, Result, RowSink, Sql,
+    Step, Value,
 };
 
+use crate::dialect::PostgresDialect;
 pub(crate) use link::Link;
 use session::{Session, TransactionState};
 
@@ -67,6 +68,10 @@ impl Drop for Call<'_> {
 impl Connection for PgConnection {
     fn capabilities(&self) -> &Arc<Capabilities> {
         &self.session.capabilities
+    }
+
+    fn dialect(&self) -> &'static dyn Dialect {
+        &PostgresDialect
     }
 
     async fn query(

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use emr_core::{
-    AdvisoryLock, BulkInsert, Capabilities, ConnectFailure, Connection, Control, CursorId, Done, Error, Result, Role,
-    RowSink, Sql, Step, Value,
+    AdvisoryLock, BulkInsert, Capabilities, ConnectFailure, Connection, Control, CursorId, Dialect, Done, Error,
+    Result, Role, RowSink, Sql, Step, Value,
 };
 use tokio::sync::oneshot;
 
 use crate::advisory::{Database, Locks};
+use crate::dialect::SqliteDialect;
 use crate::settings::Settings;
 use crate::statement;
 use crate::types::{Parameter, encode};
@@ -117,6 +118,10 @@ fn owned(sql: &Sql, params: &[Value<'_>]) -> Result<Vec<Parameter<'static>>> {
 impl Connection for SqliteConnection {
     fn capabilities(&self) -> &Arc<Capabilities> {
         &self.capabilities
+    }
+
+    fn dialect(&self) -> &'static dyn Dialect {
+        &SqliteDialect
     }
 
     async fn query(

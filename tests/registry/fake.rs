@@ -116,6 +116,10 @@ impl Connection for FakeConnection {
         &self.can
     }
 
+    fn dialect(&self) -> &'static dyn Dialect {
+        &FakeDialect
+    }
+
     async fn query(
         &mut self,
         controls: &[Control],

@@ -95,7 +95,8 @@ fn malformed_urls_say_which_part_is_wrong() {
         ("postgres://h/d?tls=maybe", "tls", "verify-full"),
         ("postgres://h/d?eager=perhaps", "eager", "true"),
         ("oracle://h/d", "url", "no adapter"),
-        ("mysql://h/d", "url", "feature `mysql`"),
+        ("mysql://", "host", "no host"),
+        ("mariadb://u:topsecret@h:x/db", "port", "port"),
         ("sqlserver://h/d", "url", "feature `mssql`"),
     ];
     for (url, option, text) in cases {
@@ -118,7 +119,10 @@ async fn wrong_options_are_refused_by_name() {
         (server().connect_timeout(Duration::ZERO), "connect_timeout"),
         (server().extra("no_such_option", "x"), "no_such_option"),
         (server().database_type("postgers"), "database"),
-        (server().database_type("mysql"), "database"),
+        (server().database_type("mssql"), "database"),
+        (server().database_type("mysql").pool_size(0), "pool_size"),
+        (server().database_type("mysql").host(""), "host"),
+        (server().database_type("mysql").extra("no_such_option", "x"), "no_such_option"),
         (RepoOptions::new(), "database"),
         (RepoOptions::sqlite(""), "database"),
         (RepoOptions::sqlite("x.db").host("h"), "host"),

@@ -52,6 +52,7 @@ async fn a_dropped_call_frees_its_lock(db: &Db) {
              select count(*) from n)"
         }
         Backend::Postgres => "update posts set visits = visits + (select 1 from (select pg_sleep(30)) s)",
+        Backend::Mariadb | Backend::Mysql => "update posts set visits = visits + sleep(30)",
     };
     let call = tokio::time::timeout(Duration::from_millis(200), db.repo.query(slow_update, &[]));
     assert!(call.await.is_err());
@@ -99,7 +100,7 @@ async fn a_wrong_number_of_parameters(db: &Db) {
     for (sql, params) in
         [("select $1", vec![]), ("select 1", vec![&1_i64 as &dyn emr::ToParam]), ("select $1 || $2", vec![&"a" as _])]
     {
-        let error = db.repo.query(sql, &params).await.unwrap_err();
+        let error = db.repo.query(&db.backend.sql(sql), &params).await.unwrap_err();
         let ErrorKind::InvalidCall { problem } = error.kind() else { panic!("{sql}: {error:?}") };
         assert!(problem.contains("parameter"), "{problem}");
     }
@@ -185,7 +186,7 @@ async fn s17_s18_s19_s20_s21_hostile_identifiers_and_values(db: &Db) {
         assert_eq!(db.repo.delete_all(renamed()).await.unwrap(), 3);
         db.repo.update(row.change().set(Hostile::NAME, value)).await.unwrap();
     }
-    let prefix = db.repo.query("select $1", &[&"'); drop table x; --"]).await.unwrap();
+    let prefix = db.repo.query(&db.backend.sql("select $1"), &[&"'); drop table x; --"]).await.unwrap();
     assert_eq!(prefix.scalar::<String>().unwrap(), "'); drop table x; --");
     assert_eq!(db.repo.count(Hostile::query()).await.unwrap(), 6);
     db.repo.drop_table::<Hostile>().await.unwrap();
@@ -235,10 +236,12 @@ async fn l7_the_query_log_sees_every_statement_and_no_secret(db: &Db) {
         assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
     }
     let log = log.lock().unwrap();
-    assert_eq!(log.len(), 7, "{log:#?}");
+    // Where nothing comes back of an update, it has a transaction, in which the row is read again.
+    let (count, failed) = if db.backend.is_mysql_family() { (10, 8) } else { (7, 5) };
+    assert_eq!(log.len(), count, "{log:#?}");
     assert!(!log.iter().any(|line| line.contains("s3cret")), "{log:#?}");
     assert!(log[1].contains("ada") && log[1].contains("<redacted>") && log[1].contains("INSERT"), "{}", log[1]);
-    assert!(log[5].contains("error: Some"), "{}", log[5]);
+    assert!(log[failed].contains("error: Some"), "{}", log[failed]);
 }
 
 async fn a_read_only_repo_refuses_writes(db: &Db) {
@@ -315,11 +318,12 @@ async fn r8_be2_prefixes_reach_other_schemas(db: &Db) {
         assert!(error.to_string().contains("prefixes"), "{error}");
         return;
     }
-    let schema = format!(
-        "{}_\"other\"",
-        db.repo.query("select current_schema()::text", &[]).await.unwrap().scalar::<String>().unwrap()
-    );
-    db.repo.script(&format!("CREATE SCHEMA \"{}\"", schema.replace('"', "\"\""))).await.unwrap();
+    let schema = format!("{}_\"other\"", db.own_schema().await);
+    let quoted = match db.backend {
+        Backend::Postgres => format!("\"{}\"", schema.replace('"', "\"\"")),
+        _ => format!("`{schema}`"),
+    };
+    db.repo.script(&format!("CREATE SCHEMA {quoted}")).await.unwrap();
     let there = db.repo.with_prefix(schema.as_str());
     there.create_table::<Post>().await.unwrap();
     let row = there.insert(Post::build().set(Post::TITLE, "there")).await.unwrap();
@@ -332,7 +336,8 @@ async fn r8_be2_prefixes_reach_other_schemas(db: &Db) {
     let tx = db.repo.begin().await.unwrap();
     assert_eq!(tx.with_prefix(schema.as_str()).count(Post::query()).await.unwrap(), 1);
     tx.commit().await.unwrap();
-    db.repo.script(&format!("DROP SCHEMA \"{}\" CASCADE", schema.replace('"', "\"\""))).await.unwrap();
+    let cascade = if db.backend == Backend::Postgres { " CASCADE" } else { "" };
+    db.repo.script(&format!("DROP SCHEMA {quoted}{cascade}")).await.unwrap();
     let error = db.repo.all(Post::query().prefix("no_such_schema")).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Database { .. }), "{error:?}");
 }
@@ -352,10 +357,10 @@ async fn r14_r62_r73_r82_a_prefix_that_does_not_exist(db: &Db) {
     ] {
         match db.backend {
             Backend::Sqlite => assert_unsupported(&error),
-            Backend::Postgres => assert!(matches!(error.kind(), ErrorKind::Database { .. }), "{error:?}"),
+            _ => assert!(matches!(error.kind(), ErrorKind::Database { .. }), "{error:?}"),
         }
     }
-    if db.backend == Backend::Postgres {
+    if db.backend != Backend::Sqlite {
         let tx = db.repo.begin().await.unwrap();
         let inner = tx.begin().await.unwrap();
         assert!(inner.with_prefix("no_such_schema").insert(new()).await.is_err());
@@ -389,12 +394,13 @@ async fn s1_s2_plans_survive_a_changed_column_type(db: &Db) {
     repo.script("create table measures (id bigint primary key, value bigint)").await.unwrap();
     repo.script("insert into measures values (1, 2)").await.unwrap();
     let read = "select value from measures where id = 1";
-    let write = "update measures set value = $1 where id = 1";
+    let write = &*db.backend.sql("update measures set value = $1 where id = 1");
     // SQLite changes no types, so the table is made anew.
     let retype = async |ty: &str| {
         other
             .script(&match db.backend {
                 Backend::Postgres => format!("alter table measures alter value type {ty} using value::{ty}"),
+                Backend::Mariadb | Backend::Mysql => format!("alter table measures modify value {ty}"),
                 Backend::Sqlite => format!(
                     "create table newer (id bigint primary key, value {ty});
                      insert into newer select id, cast(value as {ty}) from measures;

@@ -54,7 +54,7 @@ async fn r33_r35_foreign_key_constraint(db: &Db) {
 
 async fn pg2_sq1_check_and_not_null(db: &Db) {
     let sql =
-        "CREATE TABLE readings (sensor TEXT NOT NULL, value DOUBLE PRECISION CONSTRAINT positive CHECK (value > 0))";
+        "CREATE TABLE readings (sensor TEXT NOT NULL, value DOUBLE PRECISION, CONSTRAINT positive CHECK (value > 0))";
     db.repo.script(sql).await.unwrap();
     let error = db.repo.insert(Reading { sensor: "a".into(), value: -1.0 }).await.unwrap_err();
     assert_eq!(violation(&error).kind, ConstraintKind::Check);

@@ -57,8 +57,7 @@ async fn be02_be09_be21_prefixes_are_honoured(db: &Db) {
         assert_unsupported(&error);
         return;
     }
-    let current = db.repo.query("select current_schema()::text", &[]).await.unwrap().scalar::<String>().unwrap();
-    let prefix = format!("{current}_tenant");
+    let prefix = format!("{}_tenant", db.own_schema().await);
     db.repo.script(&format!("CREATE SCHEMA {prefix}")).await.unwrap();
     let tenant = db.repo.with_prefix(prefix.as_str());
     tenant.create_table::<Post>().await.unwrap();
@@ -70,7 +69,8 @@ async fn be02_be09_be21_prefixes_are_honoured(db: &Db) {
         .repo
         .transaction(async |tx| tx.with_prefix(prefix.as_str()).fetch::<Post>(row.id).lock(Lock::UPDATE).await)
         .await;
-    db.repo.script(&format!("DROP SCHEMA {prefix} CASCADE")).await.unwrap();
+    let cascade = if db.backend == Backend::Postgres { " CASCADE" } else { "" };
+    db.repo.script(&format!("DROP SCHEMA {prefix}{cascade}")).await.unwrap();
     assert_eq!(counts, (0, 1));
     assert!(by_key.0.unwrap_err().is_not_found());
     assert_eq!(by_key.1.unwrap(), row);
@@ -171,15 +171,22 @@ async fn locks_one_row(db: &Db, lock: Lock, others_may: Lock, others_may_not: Lo
         return;
     }
     tx.get::<Post>(free.id).await.unwrap();
-    assert_eq!(row_locks(db, &tx, "posts").await, Vec::<String>::new());
+    let is_told = db.backend == Backend::Postgres;
+    if is_told {
+        assert_eq!(row_locks(db, &tx, "posts").await, Vec::<String>::new());
+    }
     assert_eq!(tx.fetch::<Post>(row.id).lock(lock).await.unwrap(), row);
-    assert_eq!(row_locks(db, &tx, "posts").await, ["RowShareLock"]);
-    assert_eq!(row_locks(db, &tx, "posts_pkey").await, ["RowShareLock"], "found by its key");
+    if is_told {
+        assert_eq!(row_locks(db, &tx, "posts").await, ["RowShareLock"]);
+        assert_eq!(row_locks(db, &tx, "posts_pkey").await, ["RowShareLock"], "found by its key");
+    }
 
     let other = db.other().await;
     let theirs = other.begin().await.unwrap();
     theirs.fetch::<Post>(free.id).lock(Lock::UPDATE.nowait()).await.unwrap();
-    theirs.fetch::<Post>(row.id).lock(others_may.nowait()).await.unwrap();
+    if is_told || lock == Lock::SHARE {
+        theirs.fetch::<Post>(row.id).lock(others_may.nowait()).await.unwrap();
+    }
     let error = theirs.fetch::<Post>(row.id).lock(others_may_not.nowait()).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::LockNotAvailable { .. }), "{error:?}");
     theirs.rollback().await.unwrap();
@@ -196,9 +203,14 @@ async fn be14_fetch_locks_a_row_for_update(db: &Db) {
     let row = post(&db.repo, "mine").await;
     let tx = db.repo.begin().await.unwrap();
     tx.query("select 1", &[]).await.unwrap();
-    assert_eq!(row_locks(db, &tx, "posts_pkey").await, Vec::<String>::new());
+    let is_told = db.backend == Backend::Postgres;
+    if is_told {
+        assert_eq!(row_locks(db, &tx, "posts_pkey").await, Vec::<String>::new());
+    }
     assert_eq!(tx.fetch::<Post>(row.id).lock(Lock::UPDATE).await.unwrap(), row);
-    assert_eq!(row_locks(db, &tx, "posts_pkey").await, ["RowShareLock"]);
+    if is_told {
+        assert_eq!(row_locks(db, &tx, "posts_pkey").await, ["RowShareLock"]);
+    }
     let other = db.other().await;
     let theirs = other.begin().await.unwrap();
     let error = theirs.fetch::<Post>(row.id).lock(Lock::KEY_SHARE.nowait()).await.unwrap_err();
@@ -243,7 +255,7 @@ async fn be19_locks_are_types(db: &Db) {
                     let error = found.unwrap_err();
                     assert_unsupported(&error);
                 }
-                Backend::Postgres => assert_eq!(found.unwrap(), row),
+                _ => assert_eq!(found.unwrap(), row),
             }
         }
     }
@@ -293,7 +305,9 @@ async fn lock_strengths_exclude_whom_they_should(db: &Db) {
         for (m, theirs) in all.into_iter().enumerate() {
             let got = other.transaction(async |tx| tx.fetch::<Post>(row.id).lock(theirs.nowait()).await).await;
             // As the manual has it: the two share each other and themselves, and the key lock all but the strongest.
-            let together = (n <= 1 && m <= 1) || (n.min(m) == 0 && n.max(m) == 2);
+            // Elsewhere the key locks are the next stronger ones.
+            let key_locks = db.backend == Backend::Postgres;
+            let together = (n <= 1 && m <= 1) || (key_locks && n.min(m) == 0 && n.max(m) == 2);
             assert_eq!(got.is_ok(), together, "{mine:?} and {theirs:?}");
         }
         tx.commit().await.unwrap();
@@ -315,7 +329,7 @@ async fn a_fetched_row_comes_with_its_associations(db: &Db) {
     let locked = tx.fetch::<blog::Post>(row.id).lock(Lock::UPDATE).preload(blog::Post::COMMENTS).await;
     match db.backend {
         Backend::Sqlite => assert_unsupported_in_part(&locked.unwrap_err()),
-        Backend::Postgres => {
+        Backend::Postgres | Backend::Mariadb | Backend::Mysql => {
             assert_eq!(ids(&locked.unwrap()), [reply.id]);
             let other = db.other().await;
             let free = other.transaction(async |tx| tx.all_locked(Comment::query(), Lock::UPDATE.nowait()).await).await;

@@ -43,7 +43,7 @@ async fn a_hundred_thousand_rows_and_one_key_twice(db: &Db) {
 
 async fn a_hundred_thousand_rows_and_one_against_a_check(db: &Db) {
     let repo = &db.repo;
-    repo.script("CREATE TABLE readings (sensor TEXT NOT NULL, value DOUBLE PRECISION CHECK (value >= 0))")
+    repo.script("CREATE TABLE readings (sensor TEXT NOT NULL, value DOUBLE PRECISION, CHECK (value >= 0))")
         .await
         .unwrap();
     let reading = |value| Reading { sensor: "s".to_owned(), value };
@@ -66,12 +66,12 @@ async fn a_hundred_thousand_rows_and_one_that_cannot_be_sent(db: &Db) {
     let repo = &db.repo;
     repo.create_table::<Post>().await.unwrap();
     repo.create_table::<Reading>().await.unwrap();
-    // What the engine cannot keep: a NUL in PostgreSQL's texts, what is no number in SQLite's columns.
+    // What the engine cannot keep: a NUL in PostgreSQL's texts, what is no number in SQLite's and MySQL's columns.
     let error = match db.backend {
         Backend::Postgres => {
             repo.insert_all(rows(numbered, Post { title: "a\0b".to_owned(), ..numbered(1) })).await.unwrap_err()
         }
-        Backend::Sqlite => {
+        Backend::Sqlite | Backend::Mariadb | Backend::Mysql => {
             let reading = |value| Reading { sensor: "s".to_owned(), value };
             repo.insert_all(rows(|_| reading(1.5), reading(f64::NAN))).await.unwrap_err()
         }

@@ -27,6 +27,7 @@ fn mark(db: &Db) -> &'static str {
     match db.backend {
         Backend::Sqlite => "select ?1",
         Backend::Postgres => "select $1::timestamptz",
+        Backend::Mariadb | Backend::Mysql => "select ?",
     }
 }
 
@@ -91,20 +92,25 @@ async fn options_of_a_call_hold_in_its_transactions(db: &Db) {
     assert_eq!(tx.default_options().timeout, Timeout::Infinite);
     assert_eq!(tx.begin().await.unwrap().default_options().timeout, Timeout::Infinite);
     drop(tx);
-    if db.backend == Backend::Postgres {
+    if db.backend != Backend::Sqlite {
         let other = schema(db, "there").await;
         let there = db.repo.with_prefix(other.as_str());
         there.create_table::<Post>().await.unwrap();
         there.transaction(async |tx| tx.insert(Post::build().set(Post::TITLE, "there")).await).await.unwrap();
         assert_eq!(titles(&there).await, ["there"]);
-        db.repo.script(&format!("drop schema {other} cascade")).await.unwrap();
+        drop_schema(db, &other).await;
     }
     assert!(titles(&db.repo).await.is_empty());
 }
 
+async fn drop_schema(db: &Db, name: &str) {
+    let cascade = if db.backend == Backend::Postgres { " cascade" } else { "" };
+    db.repo.script(&format!("drop schema {name}{cascade}")).await.unwrap();
+}
+
 /// Another schema of the same database, named after the case's own.
 async fn schema(db: &Db, name: &str) -> String {
-    let own: String = db.repo.query("select current_schema()::text", &[]).await.unwrap().scalar().unwrap();
+    let own = db.own_schema().await;
     let other = format!("{own}_{name}");
     db.repo.script(&format!("create schema {other}")).await.unwrap();
     other
@@ -152,6 +158,11 @@ async fn scripts_may_make_triggers_and_functions(db: &Db) {
                  UPDATE posts SET visits = CASE WHEN visits IS NULL THEN 0 ELSE visits + 1 END WHERE id = new.id;
              END; INSERT INTO posts (title) VALUES ('a; commit')"
         }
+        Backend::Mariadb | Backend::Mysql => {
+            "CREATE TRIGGER counted BEFORE INSERT ON posts FOR EACH ROW BEGIN
+                 SET NEW.visits = CASE WHEN NEW.visits IS NULL THEN 0 ELSE 1 END;
+             END; INSERT INTO posts (title) VALUES ('a; commit')"
+        }
         Backend::Postgres => {
             "CREATE FUNCTION counted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.visits := 1; RETURN NEW; END $$;
              CREATE TRIGGER counted BEFORE INSERT ON posts FOR EACH ROW EXECUTE FUNCTION counted();
@@ -169,7 +180,7 @@ async fn scripts_may_make_triggers_and_functions(db: &Db) {
 
 async fn migrations_in_a_prefix(db: &Db) {
     let migrator = Migrator::new().sql(1, "nothing", "select 1");
-    if db.backend != Backend::Postgres {
+    if db.backend == Backend::Sqlite {
         assert_unsupported(&migrator.run(&db.repo.with_prefix("other")).await.unwrap_err());
         return;
     }
@@ -179,5 +190,5 @@ async fn migrations_in_a_prefix(db: &Db) {
     let found = db.repo.query(&format!("select version from {other}.emr_migrations"), &[]).await.unwrap();
     assert_eq!(found.scalar::<i64>().unwrap(), 1);
     assert!(db.repo.query("select version from emr_migrations", &[]).await.is_err());
-    db.repo.script(&format!("drop schema {other} cascade")).await.unwrap();
+    drop_schema(db, &other).await;
 }

@@ -3,6 +3,7 @@
 use emr::Value;
 use emr::prelude::*;
 
+use crate::harness::sql;
 use crate::schemas::{Document, Membership, Permalink, Post, Reading, post};
 
 repo_cases![
@@ -339,7 +340,7 @@ async fn raw_query_gives_columns_and_typed_cells(repo: &impl Repo) {
     let empty = repo.query("select title from posts where id < 0", &[]).await.unwrap();
     assert!(empty.is_empty());
     assert_eq!(empty.columns().len(), 1);
-    let title = repo.query("select title from posts where title = $1", &[&"two"]).await.unwrap();
+    let title = repo.query(&sql("select title from posts where title = $1"), &[&"two"]).await.unwrap();
     assert_eq!(title.scalar::<String>().unwrap(), "two");
 }
 
@@ -378,7 +379,7 @@ async fn load_from_elsewhere(repo: &impl Repo) {
 
 async fn to_sql_shows_what_would_be_sent(repo: &impl Repo) {
     let (sql, params) = repo.to_sql(Post::query().filter(Post::TITLE.eq("x")).limit(2)).unwrap();
-    assert!(sql.contains("\"posts\"") && sql.contains("LIMIT 2"), "{sql}");
+    assert!(sql.contains(&crate::harness::sql("\"posts\"")) && sql.contains("LIMIT 2"), "{sql}");
     assert_eq!(params, [Value::Text("x".into())]);
 }
 
@@ -386,5 +387,5 @@ async fn explain_shows_a_plan(repo: &impl Repo) {
     repo.create_table::<Post>().await.unwrap();
     let plan = repo.explain(Post::query().filter(Post::ID.eq(1))).await.unwrap();
     assert!(!plan.is_empty());
-    assert!(format!("{plan:?}").contains("t0"), "{plan:?}");
+    assert!(format!("{plan:?}").contains("t0") || format!("{plan:?}").contains("Impossible WHERE"), "{plan:?}");
 }

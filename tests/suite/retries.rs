@@ -87,6 +87,13 @@ async fn write_skew_fails_when_serializable(db: &Db) {
         for tx in [&one, &two] {
             assert_eq!(tx.count(Post::query()).await.unwrap(), 2);
         }
+        if db.backend.is_mysql_family() && level == IsolationLevel::Serializable {
+            // What was read is locked: each waits for the other, and the server lets one go.
+            let (first, second) = tokio::join!(visit(&one, a.id), visit(&two, b.id));
+            let errors: Vec<_> = [first, second].into_iter().filter_map(Result::err).collect();
+            assert!(errors.len() == 1 && errors[0].is_retryable(), "{errors:?}");
+            continue;
+        }
         visit(&one, a.id).await.unwrap();
         let result = async {
             visit(&two, b.id).await?;
@@ -106,8 +113,8 @@ async fn write_skew_fails_when_serializable(db: &Db) {
 
 async fn lost_updates_fail_on_a_snapshot(db: &Db) {
     let [a, _] = two_posts(db).await;
-    if db.backend == Backend::Sqlite {
-        not_here("a transaction that writes is the only one");
+    if db.backend != Backend::Postgres {
+        not_here("no write fails because of what another transaction has written");
         return;
     }
     let other = db.other().await;
@@ -153,7 +160,7 @@ async fn work_runs_again_until_it_is_through(db: &Db) {
     let runs = runs.load(Ordering::SeqCst);
     match db.backend {
         Backend::Sqlite => assert_eq!(runs, 6, "nobody ever gives way"),
-        Backend::Postgres => assert!(runs > 6, "{runs}"),
+        _ => assert!(runs > 6, "{runs}"),
     }
 }
 
@@ -233,8 +240,8 @@ async fn work_that_fails_otherwise_runs_once(db: &Db) {
 
 async fn a_conflict_that_was_confined_is_no_reason(db: &Db) {
     let [a, _] = two_posts(db).await;
-    if db.backend == Backend::Sqlite {
-        not_here("a transaction that writes is the only one");
+    if db.backend != Backend::Postgres {
+        not_here("no write fails because of what another transaction has written");
         return;
     }
     let (other, runs) = (db.other().await, AtomicU32::new(0));

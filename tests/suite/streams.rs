@@ -26,6 +26,13 @@ async fn rows(db: &Db, count: i64) {
             "with recursive n(i) as (select 1 union all select i + 1 from n limit {count}) \
              insert into posts (id, title, visits) select i, 'title ' || i, i from n"
         }
+        Backend::Mariadb | Backend::Mysql => {
+            "insert into posts (id, title, visits) \
+             with d(n) as (select 0 union select 1 union select 2 union select 3 union select 4 union select 5 \
+             union select 6 union select 7 union select 8 union select 9), \
+             n(i) as (select 1 + a.n + 10 * b.n + 100 * c.n + 1000 * e.n + 10000 * f.n + 100000 * g.n \
+             from d a, d b, d c, d e, d f, d g) select i, concat('title ', i), i from n where i <= {count}"
+        }
         Backend::Postgres => {
             "insert into posts (id, title, visits) select i, 'title ' || i, i from generate_series(1, {count}) as i"
         }

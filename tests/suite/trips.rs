@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::blog::{self, Comment, User};
-use crate::harness::{Backend, Db, not_here};
+use crate::harness::{Backend, Db, assert_unsupported, not_here};
 
 db_cases![
     sibling_preloads_share_a_round_trip,
@@ -124,7 +124,9 @@ async fn sibling_preloads_share_a_round_trip(db: &Db) {
     instrument.clear();
     let found = repo.all(posts()).await.unwrap();
     // The posts; their four associations together; the comments' author; the author's permalink.
-    assert_eq!((wire.trips(), instrument.calls(), instrument.statements().len()), (4, 4, 7), "{instrument:?}");
+    // MySQL's driver sends one statement after the other.
+    let trips = if db.backend.is_mysql_family() { 7 } else { 4 };
+    assert_eq!((wire.trips(), instrument.calls(), instrument.statements().len()), (trips, 4, 7), "{instrument:?}");
     assert_eq!(found.len(), 2);
     for (n, post) in found.iter().enumerate() {
         assert_eq!(post.author.get().unwrap().unwrap().name, "Ada");
@@ -150,7 +152,15 @@ async fn a_begin_travels_with_the_first_statement(db: &Db) {
         blog::tag(&inner, "two").await;
         inner.commit().await.unwrap();
         tx.commit().await.unwrap();
-        assert!(round == 0 || (first, wire.trips()) == (1, 2), "{first}");
+        let then = wire.trips();
+        let expected = match db.backend {
+            // There a control is a message of its own.
+            Backend::Mariadb => (2, 3),
+            // And so is what selects the inserted row again.
+            Backend::Mysql => (3, 4),
+            _ => (1, 2),
+        };
+        assert!(round == 0 || (first, then) == expected, "{first} {then}");
     }
     assert_eq!(db.repo.count(blog::Tag::query()).await.unwrap(), 4);
 }
@@ -161,6 +171,10 @@ async fn a_statement_of_a_test_repo_is_one_round_trip(db: &Db) {
     }
     blog::create(&db.repo).await;
     let wire = Wire::to(db).await;
+    if db.backend.is_mysql_family() {
+        assert_unsupported(&TestRepo::start(wire.options(db)).await.unwrap_err());
+        return;
+    }
     let test = TestRepo::start(wire.options(db)).await.unwrap();
     for round in 0..2 {
         wire.trips();

@@ -1,7 +1,7 @@
 //! What became of the rows of an upsert.
 
 /// What became of a row. It is what the database did, not a guess: PostgreSQL tells new row versions from changed ones,
-/// and SQLite's update branch leaves a mark that the statement reads again.
+/// and the update branch of SQLite and MariaDB leaves a mark that the statement reads again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "the row may have been skipped"]
 pub enum Upserted<T> {
@@ -14,8 +14,13 @@ pub enum Upserted<T> {
 }
 
 impl<T> Upserted<T> {
-    pub(crate) fn of((row, inserted): (T, bool)) -> Self {
-        if inserted { Upserted::Inserted(row) } else { Upserted::Updated(row) }
+    /// `None` of a row that was left as it is.
+    pub(crate) fn of((row, inserted): (T, Option<bool>)) -> Self {
+        match inserted {
+            Some(true) => Upserted::Inserted(row),
+            Some(false) => Upserted::Updated(row),
+            None => Upserted::Skipped,
+        }
     }
 
     /// The written row.
@@ -61,9 +66,9 @@ pub struct UpsertCounts {
 
 impl UpsertCounts {
     /// Of this many rows that were given, and what the written ones were.
-    pub(crate) fn of(given: usize, written: &[bool]) -> Self {
-        let inserted = written.iter().filter(|inserted| **inserted).count() as u64;
-        let updated = written.len() as u64 - inserted;
+    pub(crate) fn of(given: usize, written: &[Option<bool>]) -> Self {
+        let inserted = written.iter().filter(|inserted| **inserted == Some(true)).count() as u64;
+        let updated = written.iter().filter(|inserted| **inserted == Some(false)).count() as u64;
         UpsertCounts { inserted, updated, skipped: (given as u64).saturating_sub(inserted + updated) }
     }
 }

@@ -62,9 +62,11 @@ fn key_of(member: &dyn Member) -> Option<Few<Value<'static>>> {
     Some(member.schema().primary_key.iter().map(|&at| record.column(at).into_owned()).collect())
 }
 
-/// New rows of one schema. Neighbours that set the same columns go in together, unless somebody is to be asked about each.
+/// New rows of one schema. Neighbours that set the same columns go in together, unless somebody is to be asked
+/// about each, or the server gives none back.
 async fn insert(tx: &Tx, members: Rows<'_, '_>) -> Result<()> {
-    if !tx.interceptors().is_empty() {
+    let gives_back = tx.inner().0.capabilities().insert_returning != Returning::No;
+    if !tx.interceptors().is_empty() || !gives_back {
         return one_by_one(tx, members).await;
     }
     let mut shapes = Vec::with_capacity(members.len());

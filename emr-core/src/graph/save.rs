@@ -77,7 +77,7 @@ pub(crate) async fn upsert<T: Syncable>(
         }
         result => {
             let is_new = finish(tx, result).await.map_err(|error| place(&*root, error))?;
-            Ok(Upserted::of((stored(root)?, is_new == Some(true))))
+            Ok(Upserted::of((stored(root)?, is_new)))
         }
     }
 }
@@ -93,7 +93,8 @@ async fn row<T: Syncable>(
         return Err(Error::invalid("a changeset of another type"));
     };
     let written = upsert_row(executor, changes, conflict).await.map_err(|error| root.refine(error))?;
-    Ok(written.map(|(row, is_new): (T, bool)| {
+    let is_new = written.is_inserted();
+    Ok(written.into_row().map(|row: T| {
         root.store(Box::new(row));
         is_new
     }))

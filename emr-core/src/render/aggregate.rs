@@ -94,6 +94,10 @@ fn ranking<'q>(out: &mut SqlBuilder<'q>, call: &'q Call, scope: Scope<'_, 'q>) {
     if matches!(call.function, Function::NthValue(0) | Function::Ntile(0)) {
         out.fail(Error::invalid("groups of ntile and rows of nth_value are counted from 1"));
     }
+    let has_default = matches!(call.function, Function::Lag(_) | Function::Lead(_)) && call.arguments.len() > 1;
+    if has_default && !out.capabilities().offset_default {
+        out.unsupported("a default of lag and lead");
+    }
     out.push(name);
     let mut arguments = call.arguments.iter();
     let write = |out: &mut SqlBuilder<'q>, node: &'q Node| argument(out, node, scope);

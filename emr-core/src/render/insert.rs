@@ -21,6 +21,20 @@ use super::scope::{Scope, TableName, Written};
 use super::write::{check_turns, declare_output, identity_insert, output_into, select_output, sets_identity};
 use super::{ALIAS, all_columns, separated, table_of};
 
+/// Where MySQL's update branch leaves its mark: 0 of a new row, [`CHANGED`] or [`LEFT`] of one that was there.
+const MARK: &str = "@emr_outcome";
+/// Takes the mark away, before a row is tried; always true.
+const FRESH: &str = "(@emr_outcome := 0) = 0";
+/// The same for each row of a query: what reads nothing would be done once for all.
+const FRESH_ROW: &str = "(@emr_outcome := 0 * rand()) = 0";
+const CHANGED: &str = "1";
+const LEFT: &str = "2";
+/// What no integer can be: the statement fails. [`OTHER_KEY`] is how adapters know why.
+const NOT_THE_TARGET: &str = "CAST(@emr_outcome AS SIGNED) - 9223372036854775807 - 9";
+
+/// Stands in the error of a server whose upserts fire on any unique key, when it was another than the target.
+pub const OTHER_KEY: &str = "9223372036854775807";
+
 /// What is inserted where, and what comes back.
 #[derive(Debug, Clone, Copy)]
 #[allow(missing_docs)] // the parts of the statement
@@ -75,6 +89,7 @@ pub fn insert_values<'q>(
         (Some(Conflict { assignments: Some(_), .. }), UpsertStyle::OnConflict(OutcomeStyle::Marked { fresh, .. })) => {
             Some(fresh)
         }
+        (Some(_), UpsertStyle::DuplicateKey) => Some(FRESH),
         _ => None,
     };
     let values = |out: &mut SqlBuilder<'q>| {
@@ -123,7 +138,19 @@ pub fn insert_select<'q>(
             // SQLite would take ON for that of a join if no WHERE came before it.
             out.push(" SELECT * FROM (");
             select(out);
-            let always = out.dialect().condition(true);
+            let always = match out.dialect().upsert_style() {
+                UpsertStyle::DuplicateKey => {
+                    let reads_target = query.joins.iter().map(|join| &join.source).chain([&query.from]).any(|source| {
+                        !matches!(&source.relation, Relation::Schema(other) if other.table != insert.schema.table)
+                    });
+                    if reads_target || !query.ctes.is_empty() || !query.combinations.is_empty() {
+                        // The server would read all rows before it writes the first.
+                        out.unsupported("an upsert of the rows of a query that is not of other tables alone");
+                    }
+                    FRESH_ROW
+                }
+                _ => out.dialect().condition(true),
+            };
             out.push(") AS s0 WHERE ").push(always);
         } else {
             out.push(" ");
@@ -232,6 +259,9 @@ pub fn returning(out: &mut SqlBuilder<'_>, insert: Insert<'_>) {
         out.push(", ");
     }
     match (out.dialect().upsert_style(), &conflict.assignments) {
+        (UpsertStyle::DuplicateKey, _) => {
+            out.push("CASE ").push(MARK).push(" WHEN 0 THEN 1 WHEN ").push(CHANGED).push(" THEN 0 END");
+        }
         (_, None) => {
             // What was not skipped was inserted.
             out.push("1 = 1");
@@ -309,23 +339,100 @@ fn duplicate_key<'q>(out: &mut SqlBuilder<'q>, insert: Insert<'q>, conflict: &'q
     if !conflict.target_filter.is_empty() {
         out.unsupported("partial unique indexes");
     }
-    if !conflict.filter.is_empty() {
-        out.unsupported("filters of conflicts");
-    }
+    // VALUES() is what both engines know; MySQL calls it the old way since 8.0.20.
+    let written = Written { name: TableName::Table, proposed: Some(("VALUES(", ")")) };
+    let scope = Scope::top(&conflict.stored).writing(written);
     out.push(" ON DUPLICATE KEY UPDATE ");
-    match &conflict.assignments {
-        None => {
-            let column = schema.primary_key.first().copied().unwrap_or(0);
-            let name = schema.columns[column].name;
-            out.ident(name).push(" = ").ident(schema.table).push(".").ident(name);
+    let stored = |out: &mut SqlBuilder<'q>, column: usize| {
+        let (before, after) = if tells_key(out, schema) == Some(column) { ("LAST_INSERT_ID(", ")") } else { ("", "") };
+        out.push(before).ident(schema.table).push(".").ident(schema.columns[column].name).push(after);
+    };
+    let Some(all) = &conflict.assignments else {
+        let column = schema.primary_key.first().copied().unwrap_or(0);
+        out.ident(schema.columns[column].name).push(" = CASE ");
+        mark(out, schema, conflict, scope);
+        out.push(" WHEN ").push(LEFT).push(" THEN ");
+        stored(out, column);
+        out.push(" ELSE ");
+        stored(out, column);
+        out.push(" END");
+        return;
+    };
+    let tells_key = tells_key(out, schema);
+    check_turns(out, schema, all);
+    separated(out, ", ", all.iter().enumerate(), |out, (n, assignment)| {
+        out.ident(schema.columns[assignment.column].name).push(" = CASE ");
+        if n == 0 {
+            mark(out, schema, conflict, scope);
+        } else {
+            out.push(MARK);
         }
-        Some(all) => {
-            check_turns(out, schema, all);
-            // VALUES() is what both engines know; MySQL calls it the old way since 8.0.20.
-            let written = Written { name: TableName::Table, proposed: Some(("VALUES(", ")")) };
-            assignments(out, schema, conflict, Scope::top(&conflict.stored).writing(written));
-        }
+        out.push(" WHEN ").push(CHANGED).push(" THEN ");
+        value(out, &assignment.value, scope);
+        out.push(" ELSE ");
+        stored(out, assignment.column);
+        out.push(" END");
+    });
+    if let Some(key) = tells_key.filter(|key| all.iter().all(|assignment| assignment.column != *key)) {
+        out.push(", ").ident(schema.columns[key].name).push(" = ");
+        stored(out, key);
     }
+}
+
+/// The column whose value the server tells of the row that it wrote or met: the counted key, where no row comes back.
+fn tells_key(out: &SqlBuilder<'_>, schema: &'static Schema) -> Option<usize> {
+    match schema.primary_key {
+        [key] if is_counted(schema, *key) && out.capabilities().insert_returning == Returning::No => Some(*key),
+        _ => None,
+    }
+}
+
+/// Selects a row that an upsert wrote or met, and what that did to it: `None` of a row that it left alone.
+pub fn upserted<'q>(
+    out: &mut SqlBuilder<'q>,
+    schema: &'static Schema,
+    prefix: Option<&str>,
+    by: &'q [(usize, Value<'static>)],
+) {
+    out.effect(Effect::Read);
+    out.push("SELECT ");
+    all_columns(out, schema, Some(ALIAS));
+    out.push(", CASE ").push(MARK).push(" WHEN 0 THEN 1 WHEN ").push(CHANGED).push(" THEN 0 END FROM ");
+    table_of(out, schema.table, prefix, schema.prefix);
+    out.push(" AS ").push(ALIAS).push(" WHERE ");
+    separated(out, " AND ", by, |out, (column, value)| {
+        out.push(ALIAS).push(".").ident(schema.columns[*column].name);
+        out.push(" = ").bind(value.borrowed(), Some((schema, *column)));
+    });
+}
+
+/// Leaves the mark that tells what becomes of the row, and is that mark.
+fn mark<'q>(out: &mut SqlBuilder<'q>, schema: &'static Schema, conflict: &'q Conflict, scope: Scope<'_, 'q>) {
+    out.push("(").push(MARK).push(" := ");
+    let target = match &conflict.target {
+        ConflictTarget::Columns(columns) => &columns[..],
+        _ => &[],
+    };
+    if !target.is_empty() {
+        out.push("CASE WHEN ");
+        separated(out, " AND ", target, |out, &column| {
+            let name = schema.columns[column].name;
+            out.ident(schema.table).push(".").ident(name).push(" <=> VALUES(").ident(name).push(")");
+        });
+        out.push(" THEN ");
+    }
+    if conflict.assignments.is_none() {
+        out.push(LEFT);
+    } else if conflict.filter.is_empty() {
+        out.push(CHANGED);
+    } else {
+        conditions(out, "CASE WHEN ", &conflict.filter, scope);
+        out.push(" THEN ").push(CHANGED).push(" ELSE ").push(LEFT).push(" END");
+    }
+    if !target.is_empty() {
+        out.push(" ELSE ").push(NOT_THE_TARGET).push(" END");
+    }
+    out.push(")");
 }
 
 pub(super) fn names(out: &mut SqlBuilder<'_>, schema: &'static Schema, columns: &[usize]) {

@@ -70,7 +70,7 @@ pub(super) fn json_key<'q>(out: &mut SqlBuilder<'q>, arguments: &'q [Node], scop
     let parts = match out.dialect().json_style() {
         JsonStyle::PathQuery => ["(CAST(", " AS jsonb) -> CAST(", " AS text))"],
         JsonStyle::Extract { .. } => ["(", " -> ('$.' || nullif(json_quote(", "), 'null')))"],
-        JsonStyle::ExtractTyped => ["json_extract(", ", concat('$.', json_quote(", ")))"],
+        JsonStyle::ExtractTyped => ["json_extract(", ", concat('$.', CAST(json_quote(", ") AS CHAR)))"],
         JsonStyle::OpenJson => {
             return out.unsupported("a key of a JSON document that an expression holds");
         }
@@ -195,25 +195,34 @@ fn extract_typed<'q>(out: &mut SqlBuilder<'q>, place: Place<'_, 'q>, read: JsonR
     };
     match read {
         JsonRead::Text => {
-            found(out, "CASE json_type(", ") WHEN 'STRING' THEN ");
-            found(out, "json_unquote(", ") END");
+            found(out, "CASE CAST(json_type(", ") AS CHAR) WHEN 'STRING' THEN ");
+            found(out, "CAST(json_unquote(", ") AS CHAR) END");
         }
         JsonRead::I64 => {
-            found(out, "CASE WHEN json_type(", ") = 'INTEGER' THEN ");
-            found(out, "CAST(", " AS SIGNED) WHEN ");
-            found(out, "json_type(", ") IN ('DOUBLE', 'DECIMAL') AND ");
+            found(out, "CASE WHEN CAST(json_type(", ") AS CHAR) IN ('INTEGER', 'UNSIGNED INTEGER') THEN CASE WHEN ");
+            found(
+                out,
+                "CAST(CAST(",
+                " AS CHAR) AS DECIMAL(65,0)) BETWEEN -9223372036854775808 AND 9223372036854775807 THEN ",
+            );
+            found(out, "CAST(", " AS SIGNED) END WHEN ");
+            found(out, "CAST(json_type(", ") AS CHAR) IN ('DOUBLE', 'DECIMAL') AND ");
             found(out, "(", " + 0e0) = ");
             found(out, "floor(", " + 0e0) AND ");
             found(out, "abs(", " + 0e0) < 9223372036854775807e0 THEN ");
             found(out, "CAST(", " + 0e0 AS SIGNED) END");
         }
         JsonRead::F64 => {
-            found(out, "CASE WHEN json_type(", ") IN ('INTEGER', 'UNSIGNED INTEGER', 'DOUBLE', 'DECIMAL') THEN ");
+            found(
+                out,
+                "CASE WHEN CAST(json_type(",
+                ") AS CHAR) IN ('INTEGER', 'UNSIGNED INTEGER', 'DOUBLE', 'DECIMAL') THEN ",
+            );
             found(out, "(", " + 0e0) END");
         }
         JsonRead::Bool => {
-            found(out, "CASE json_type(", ") WHEN 'BOOLEAN' THEN ");
-            found(out, "json_unquote(", ") = 'true' END");
+            found(out, "CASE CAST(json_type(", ") AS CHAR) WHEN 'BOOLEAN' THEN ");
+            found(out, "CAST(json_unquote(", ") AS CHAR) = 'true' END");
         }
         JsonRead::Json => found(out, "", ""),
         JsonRead::Exists => {
@@ -223,7 +232,7 @@ fn extract_typed<'q>(out: &mut SqlBuilder<'q>, place: Place<'_, 'q>, read: JsonR
             place.path(out);
             out.push("), 0)");
         }
-        JsonRead::IsNull => found(out, "(json_type(", ") = 'NULL')"),
+        JsonRead::IsNull => found(out, "(CAST(json_type(", ") AS CHAR) = 'NULL')"),
     }
 }
 

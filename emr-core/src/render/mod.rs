@@ -22,7 +22,7 @@ mod write;
 
 pub use catalog::table_exists;
 pub use ddl::{create_table, drop_table};
-pub use insert::{Cell, Insert, Returned, insert_select, insert_values, on_conflict, returning};
+pub use insert::{Cell, Insert, OTHER_KEY, Returned, insert_select, insert_values, on_conflict, returning, upserted};
 pub use read::{count, exists, get, select};
 pub use write::{
     delete_all, delete_all_returning, delete_by_key, delete_guarded, insert, insert_rows, update_all,

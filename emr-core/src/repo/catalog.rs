@@ -9,11 +9,12 @@ use crate::sql::SqlBuilder;
 
 pub(super) async fn table_exists(executor: &impl Executor, table: &str) -> Result<bool> {
     let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
     let call = Call { role: Role::Read, table: None, verb: "table_exists", enforced: false };
     let make = |capabilities| {
-        SqlBuilder::build(dialect, capabilities, |out| render::table_exists(out, table, options.prefix.as_deref()))
-            .map(|(sql, params)| Job::Statement(sql, params))
+        SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
+            render::table_exists(out, table, options.prefix.as_deref());
+        })
+        .map(|(sql, params)| Job::Statement(sql, params))
     };
     let (count, _) = run(executor, call, make, Count::default).await?;
     Ok(count.0.is_some_and(|count| count > 0))

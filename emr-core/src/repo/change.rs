@@ -1,7 +1,7 @@
 //! Writes to one row that is there, by its key.
 
-use super::intercepted;
 use super::write::write;
+use super::{intercepted, reselect};
 use crate::Returning;
 use crate::changeset::{Action, Changeset, OldRow};
 use crate::error::{Error, ErrorKind, Result};
@@ -80,8 +80,10 @@ pub(crate) async fn update_row<T: Syncable>(executor: &impl Executor, changes: &
     if !executor.interceptors().is_empty() {
         return Box::pin(intercepted::update(executor, changes)).await;
     }
+    if executor.inner().0.capabilities().update_returning == Returning::No {
+        return Box::pin(update_reselected(executor, changes)).await;
+    }
     let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
     let sorted = changes.sorted_changes()?;
     let set: Vec<(usize, &Value<'static>)> = sorted.iter().map(|change| (change.column, &change.value)).collect();
     let key = changes.data().map_or_else(Vec::new, key_of);
@@ -93,7 +95,7 @@ pub(crate) async fn update_row<T: Syncable>(executor: &impl Executor, changes: &
             if capabilities.update_returning == Returning::No {
                 return Err(Error::unsupported("returning the updated row", &*capabilities.server));
             }
-            SqlBuilder::build(dialect, capabilities, |out| {
+            SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
                 render::update_guarded(out, T::schema(), prefix, &set, &key, changes.guards(), true);
             })
             .map(|(sql, params)| Job::Statement(sql, params))
@@ -106,6 +108,16 @@ pub(crate) async fn update_row<T: Syncable>(executor: &impl Executor, changes: &
         Some(row) => Ok(row),
         None => changes.missed(Action::Update).and_then(|()| changes.apply()),
     }
+}
+
+/// The same where the server gives no updated row back.
+async fn update_reselected<T: Syncable>(executor: &impl Executor, changes: &Changeset<T>) -> Result<T> {
+    if executor.is_transaction() {
+        return reselect::update(executor, changes).await;
+    }
+    let tx = executor.start(TransactionOptions::new()).await?;
+    let result = reselect::update(&tx, changes).await;
+    finish(tx, result).await
 }
 
 pub(super) async fn delete<T: Syncable>(executor: &impl Executor, row: impl OldRow<T>) -> Result<()> {
@@ -133,14 +145,13 @@ async fn delete_row<T: Syncable>(executor: &impl Executor, row: &impl OldRow<T>)
     }
     let Some(data) = row.row() else { return Err(no_old_row::<T>()) };
     let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
     let key = key_of(data);
     let prefix = row.old_prefix().or(options.prefix_of(T::schema()));
     let (_, done) = run(
         executor,
         write::<T>("delete"),
         |capabilities| {
-            SqlBuilder::build(dialect, capabilities, |out| {
+            SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
                 render::delete_guarded(out, T::schema(), prefix, key.iter().map(Value::borrowed), row.conditions());
             })
             .map(|(sql, params)| Job::Statement(sql, params))

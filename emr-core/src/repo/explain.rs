@@ -57,11 +57,10 @@ fn call(statement: &Statement, runs: bool) -> Call {
 }
 
 async fn plan(executor: &impl Executor, statement: &Statement, options: &ExplainOptions) -> Result<QueryResult> {
-    let dialect = executor.inner().0.dialect();
     let call_options = executor.call_options();
     let make = |capabilities| {
-        let (sql, params) = SqlBuilder::build(dialect, capabilities, |out| {
-            dialect.explain_with(out, options);
+        let (sql, params) = SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
+            executor.inner().0.dialect().explain_with(out, options);
             statement.render(out, call_options.prefix.as_deref());
         })?;
         // A plan is asked for once; its statement is not worth a place among the prepared ones.

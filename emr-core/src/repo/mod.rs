@@ -11,6 +11,7 @@ mod locks;
 mod raw;
 mod read;
 mod reload;
+mod reselect;
 mod retry;
 mod returning;
 mod statements;

@@ -151,10 +151,15 @@ async fn ddl(
     render: impl Fn(&mut SqlBuilder<'_>, Option<&str>) + Send + Sync,
 ) -> Result<()> {
     let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
     let call = Call { role: Role::Write, table: Some(schema.table), verb, enforced: false };
     let make = |capabilities: &'static crate::Capabilities| {
-        let (sql, params) = SqlBuilder::build(dialect, capabilities, |out| render(out, options.prefix_of(schema)))?;
+        if executor.is_transaction() && !capabilities.transactional_ddl {
+            // It would commit what was done so far.
+            return Err(Error::unsupported("making or dropping tables in a transaction", &*capabilities.server));
+        }
+        let (sql, params) = SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
+            render(out, options.prefix_of(schema));
+        })?;
         // Run once: not worth a place among the prepared statements.
         Ok(Job::Statement(Sql::once(sql.text()), params))
     };

@@ -39,14 +39,15 @@ pub(super) async fn all<R: FromRow>(executor: &impl Executor, body: &SelectBody)
         return Box::pin(folded(executor, body)).await;
     }
     let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
     let expected = body.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(0).min(1024);
     let (sink, _) = run(
         executor,
         read("all", body),
         |capabilities| {
-            SqlBuilder::build(dialect, capabilities, |out| render::select(out, body, options.prefix.as_deref()))
-                .map(|(sql, params)| Job::Statement(sql, params))
+            SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
+                render::select(out, body, options.prefix.as_deref());
+            })
+            .map(|(sql, params)| Job::Statement(sql, params))
         },
         || Structs::<R>::with_capacity(expected),
     )
@@ -63,13 +64,14 @@ async fn folded<R: FromRow>(executor: &impl Executor, body: &SelectBody) -> Resu
     // Each attempt makes its own: this one only finds out whether it can be made.
     Fold::<R>::start(&body.folds)?;
     let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
     let (sink, _) = run(
         executor,
         read("all", body),
         |capabilities| {
-            SqlBuilder::build(dialect, capabilities, |out| render::select(out, body, options.prefix.as_deref()))
-                .map(|(sql, params)| Job::Statement(sql, params))
+            SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
+                render::select(out, body, options.prefix.as_deref());
+            })
+            .map(|(sql, params)| Job::Statement(sql, params))
         },
         || Folding(Fold::<R>::start(&body.folds).ok()),
     )
@@ -106,13 +108,14 @@ pub(super) async fn one<R: FromRow>(executor: &impl Executor, mut body: Box<Sele
     body.limit = Some(body.limit.map_or(2, |limit| limit.min(2)));
     let body = &*body;
     let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
     let (sink, _) = run(
         executor,
         read("one", body),
         |capabilities| {
-            SqlBuilder::build(dialect, capabilities, |out| render::select(out, body, options.prefix.as_deref()))
-                .map(|(sql, params)| Job::Statement(sql, params))
+            SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
+                render::select(out, body, options.prefix.as_deref());
+            })
+            .map(|(sql, params)| Job::Statement(sql, params))
         },
         || AtMostOne::<R>::of(body.table().unwrap_or_default()),
     )
@@ -139,12 +142,11 @@ pub(super) async fn get<R: FromRow>(
     }
     let role = if lock.is_some() { Role::Write } else { Role::Read };
     let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
     let (sink, _) = run(
         executor,
         Call { role, table: Some(schema.table), verb: "get", enforced: false },
         |capabilities| {
-            SqlBuilder::build(dialect, capabilities, |out| {
+            SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
                 render::get(out, schema, options.prefix_of(schema), key, lock);
             })
             .map(|(sql, params)| Job::Statement(sql, params))
@@ -159,13 +161,14 @@ pub(super) async fn exists(executor: &impl Executor, body: &SelectBody) -> Resul
     let seen = reading(executor, "exists", body)?;
     let body = seen.as_deref().unwrap_or(body);
     let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
     let (sink, _) = run(
         executor,
         read("exists", body),
         |capabilities| {
-            SqlBuilder::build(dialect, capabilities, |out| render::exists(out, body, options.prefix.as_deref()))
-                .map(|(sql, params)| Job::Statement(sql, params))
+            SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
+                render::exists(out, body, options.prefix.as_deref());
+            })
+            .map(|(sql, params)| Job::Statement(sql, params))
         },
         Count::default,
     )
@@ -177,13 +180,14 @@ pub(super) async fn count(executor: &impl Executor, body: &SelectBody) -> Result
     let seen = reading(executor, "count", body)?;
     let body = seen.as_deref().unwrap_or(body);
     let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
     let (sink, _) = run(
         executor,
         read("count", body),
         |capabilities| {
-            SqlBuilder::build(dialect, capabilities, |out| render::count(out, body, options.prefix.as_deref()))
-                .map(|(sql, params)| Job::Statement(sql, params))
+            SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
+                render::count(out, body, options.prefix.as_deref());
+            })
+            .map(|(sql, params)| Job::Statement(sql, params))
         },
         Count::default,
     )

@@ -103,13 +103,14 @@ async fn read_keys<T: Syncable>(
     let mut body = of_keys(T::schema(), wanted.keys.rows(keys));
     read_by(executor, "reload", &mut body)?;
     let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
     let (sink, _) = run(
         executor,
         Call { role: Role::Read, table: Some(T::schema().table), verb: "reload", enforced: false },
         |capabilities| {
-            SqlBuilder::build(dialect, capabilities, |out| render::select(out, &body, options.prefix.as_deref()))
-                .map(|(sql, params)| Job::Statement(sql, params))
+            SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
+                render::select(out, &body, options.prefix.as_deref());
+            })
+            .map(|(sql, params)| Job::Statement(sql, params))
         },
         || Placed { wanted: Arc::clone(wanted), rows: Vec::<(usize, T)>::new() },
     )

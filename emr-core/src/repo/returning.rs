@@ -19,13 +19,12 @@ pub(super) async fn update_all<R: FromRow>(executor: &impl Executor, update: &Up
         }
     }
     let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
     let call = Call { role: Role::Write, table: update.query.table(), verb: "update_all", enforced: false };
     let (sink, _) = run(
         executor,
         call,
         |capabilities| {
-            SqlBuilder::build(dialect, capabilities, |out| {
+            SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
                 let prefix = options.prefix.as_deref();
                 render::update_all_returning(out, &update.query, &update.assignments, &update.returned, prefix);
             })
@@ -46,13 +45,12 @@ pub(super) async fn delete_all<R: FromRow>(executor: &impl Executor, mut query: 
         return Ok(rows);
     }
     let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
     let call = Call { role: Role::Write, table: query.table(), verb: "delete_all", enforced: false };
     let (sink, _) = run(
         executor,
         call,
         |capabilities| {
-            SqlBuilder::build(dialect, capabilities, |out| {
+            SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
                 render::delete_all_returning(out, &query, &returned, options.prefix.as_deref());
             })
             .map(|(sql, params)| Job::Statement(sql, params))

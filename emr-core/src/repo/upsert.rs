@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::intercepted;
+use super::change::finish;
 use super::write::{groups, prefix_of, write};
+use super::{intercepted, reselect};
 use crate::capabilities::Capabilities;
 use crate::changeset::NewRow;
 use crate::conflict::{Conflict, OnConflict, UpsertCounts, Upserted, refuse_repeated};
@@ -40,7 +41,6 @@ pub(super) async fn insert_row<T: Syncable, R: NewRow<T>, O: FromRow>(
 ) -> Result<Option<O>> {
     let columns = row.columns()?;
     let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
     let prefix = row.row_prefix().or(options.prefix_of(T::schema()));
     let insert = Insert { schema: T::schema(), prefix, columns: &columns, conflict, returned: Returned::Row };
     let verb = if conflict.is_some() { "upsert" } else { "insert" };
@@ -49,8 +49,10 @@ pub(super) async fn insert_row<T: Syncable, R: NewRow<T>, O: FromRow>(
         write::<T>(verb),
         |capabilities| {
             let cell = |_: usize, column: usize| cell::<T, R>(row, column);
-            SqlBuilder::build(dialect, capabilities, |out| render::insert_values(out, insert, 0..1, &cell))
-                .map(|(sql, params)| Job::Statement(sql, params))
+            SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
+                render::insert_values(out, insert, 0..1, &cell);
+            })
+            .map(|(sql, params)| Job::Statement(sql, params))
         },
         || AtMostOne::<O>::of(T::schema().table),
     )
@@ -79,21 +81,64 @@ pub(super) async fn upsert<T: Syncable, R: NewRow<T>>(
             None => Err(Error::invalid("only a changeset has associations to write")),
         };
     }
-    let written = upsert_row(executor, &mut row, on_conflict.conflict()).await.map_err(|error| row.refine(error))?;
-    Ok(written.map_or(Upserted::Skipped, Upserted::of))
+    upsert_row(executor, &mut row, on_conflict.conflict()).await.map_err(|error| row.refine(error))
 }
 
-/// Upserts the row itself: what was written and whether it is new.
+/// Upserts the row itself.
 pub(crate) async fn upsert_row<T: Syncable, R: NewRow<T>>(
     executor: &impl Executor,
     row: &mut R,
     conflict: &Conflict,
-) -> Result<Option<(T, bool)>> {
+) -> Result<Upserted<T>> {
     row.prepare();
     if !executor.interceptors().is_empty() {
         return Box::pin(intercepted::upsert(executor, &*row, conflict)).await;
     }
-    insert_row(executor, row, Some(conflict)).await
+    if super::write::gives_nothing_back(executor).await? {
+        return Box::pin(upsert_reselected(executor, &*row, conflict)).await;
+    }
+    let written = insert_row::<T, R, (T, Option<bool>)>(executor, row, Some(conflict)).await?;
+    Ok(written.map_or(Upserted::Skipped, Upserted::of))
+}
+
+/// Upserts a row where the server gives none back.
+async fn upsert_reselected<T: Syncable, R: NewRow<T>>(
+    executor: &impl Executor,
+    row: &R,
+    conflict: &Conflict,
+) -> Result<Upserted<T>> {
+    let columns = row.columns()?;
+    let options = executor.call_options();
+    let prefix = row.row_prefix().or(options.prefix_of(T::schema()));
+    let returned = Returned::Nothing;
+    let insert = Insert { schema: T::schema(), prefix, columns: &columns, conflict: Some(conflict), returned };
+    let cell = |column: usize| cell::<T, R>(row, column);
+    if executor.is_transaction() {
+        return reselect::upsert(executor, insert, &cell).await;
+    }
+    let tx = executor.start(TransactionOptions::new()).await?;
+    let result = reselect::upsert(&tx, insert, &cell).await;
+    finish(tx, result).await
+}
+
+/// Upserts rows one by one, in one transaction, where the server gives none back.
+async fn upsert_all_reselected<T: Syncable>(executor: &impl Executor, many: &Many) -> Result<Vec<Upserted<T>>> {
+    let tx = executor.start(TransactionOptions::new()).await?;
+    let result = async {
+        let mut written = Vec::new();
+        for group in &many.groups {
+            for row in 0..group.len() {
+                let cell = |column: usize| match group.computed(row, column) {
+                    Some(computed) => Cell::Computed(computed),
+                    None => Cell::Value(group.cell(row, column)),
+                };
+                written.push(reselect::upsert(&tx, group.insert(), &cell).await?);
+            }
+        }
+        Ok(written)
+    }
+    .await;
+    finish(tx, result).await
 }
 
 /// Rows that are inserted together: they set the same columns.
@@ -129,7 +174,10 @@ impl Many {
         // A mark tells of one row.
         let marked = |group: &BulkInsert| {
             group.conflict.is_some()
-                && matches!(repo.dialect().upsert_style(), UpsertStyle::OnConflict(OutcomeStyle::Marked { .. }))
+                && matches!(
+                    repo.dialect().upsert_style(),
+                    UpsertStyle::OnConflict(OutcomeStyle::Marked { .. }) | UpsertStyle::DuplicateKey
+                )
         };
         let can = repo.capabilities();
         let mut parts = Vec::new();
@@ -157,7 +205,6 @@ async fn run_part<T: Syncable, S: RowSink>(
     computed: bool,
     sink: impl Fn() -> S + Send + Sync,
 ) -> Result<(S, Done)> {
-    let dialect = executor.inner().0.dialect();
     let make = |capabilities: &'static Capabilities| {
         if !computed {
             return Ok(Job::InsertMany(part.clone()));
@@ -166,7 +213,7 @@ async fn run_part<T: Syncable, S: RowSink>(
             Some(computed) => Cell::Computed(computed),
             None => Cell::Value(part.cell(row, column)),
         };
-        SqlBuilder::build(dialect, capabilities, |out| {
+        SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
             render::insert_values(out, part.insert(), 0..part.len(), &cell);
         })
         .map(|(sql, params)| Job::Statement(sql, params))
@@ -239,7 +286,12 @@ pub(super) async fn upsert_all<T: Syncable, R: NewRow<T>>(
     }
     let given = rows.len();
     let many = Many::of::<T, R>(executor, rows, Some(&on_conflict.into_shared()), false)?;
-    let (written, _) = run_all::<T, bool>(executor, "upsert_all", &many).await?;
+    if !many.groups.is_empty() && super::write::gives_nothing_back(executor).await? {
+        let written = Box::pin(upsert_all_reselected::<T>(executor, &many)).await?;
+        let outcomes: Vec<_> = written.iter().map(|row| (!row.is_skipped()).then_some(row.is_inserted())).collect();
+        return Ok(UpsertCounts::of(given, &outcomes));
+    }
+    let (written, _) = run_all::<T, Option<bool>>(executor, "upsert_all", &many).await?;
     Ok(UpsertCounts::of(given, &written))
 }
 
@@ -252,8 +304,14 @@ pub(super) async fn upsert_all_returning<T: Syncable, R: NewRow<T>>(
         return Box::pin(intercepted::upsert_all_returning(executor, rows, &on_conflict)).await;
     }
     let many = Many::of::<T, R>(executor, rows, Some(&on_conflict.into_shared()), true)?;
-    let (written, _) = run_all::<T, (T, bool)>(executor, "upsert_all", &many).await?;
-    Ok(written.into_iter().map(Upserted::of).collect())
+    if !many.groups.is_empty() && super::write::gives_nothing_back(executor).await? {
+        let mut written = Box::pin(upsert_all_reselected::<T>(executor, &many)).await?;
+        written.retain(|row| !row.is_skipped());
+        return Ok(written);
+    }
+    let (written, _) = run_all::<T, (T, Option<bool>)>(executor, "upsert_all", &many).await?;
+    // A row that was skipped comes back from an engine whose INSERT cannot skip.
+    Ok(written.into_iter().map(Upserted::of).filter(|row| !row.is_skipped()).collect())
 }
 
 /// Inserts the rows of a query.
@@ -266,7 +324,6 @@ pub(super) async fn insert_from<T: Syncable, S: RowSink>(
     sink: impl Fn() -> S + Send + Sync,
 ) -> Result<(S, u64)> {
     let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
     for &column in columns {
         crate::changeset::check_writable(T::schema(), column)?;
     }
@@ -275,7 +332,7 @@ pub(super) async fn insert_from<T: Syncable, S: RowSink>(
         executor,
         write::<T>("insert_from"),
         |capabilities| {
-            SqlBuilder::build(dialect, capabilities, |out| {
+            SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
                 render::insert_select(out, insert, query, options.prefix.as_deref());
             })
             .map(|(sql, params)| Job::Statement(sql, params))
@@ -299,7 +356,24 @@ pub(super) async fn insert_from_counted<T: Syncable>(
             None => Ok(Box::pin(intercepted::insert_from::<T>(executor, columns, query, false)).await?.1),
         };
     }
-    Ok(insert_from::<T, _>(executor, columns, query, conflict, Returned::Nothing, || Discard).await?.1)
+    count_from::<T>(executor, columns, query, conflict).await
+}
+
+/// The same for a query that the interceptors have seen.
+pub(super) async fn count_from<T: Syncable>(
+    executor: &impl Executor,
+    columns: &[usize],
+    query: &SelectBody,
+    conflict: Option<&Conflict>,
+) -> Result<u64> {
+    let marks = executor.inner().0.dialect().upsert_style() == UpsertStyle::DuplicateKey;
+    if conflict.is_none() || !marks {
+        return Ok(insert_from::<T, _>(executor, columns, query, conflict, Returned::Nothing, || Discard).await?.1);
+    }
+    // The engine counts a changed row twice, and one that it left alone as well.
+    let sink = || Structs::<Option<bool>>::with_capacity(0);
+    let (written, _) = insert_from::<T, _>(executor, columns, query, conflict, Returned::Outcome, sink).await?;
+    Ok(written.rows.iter().flatten().count() as u64)
 }
 
 /// The same, giving back the new rows.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::change::finish;
-use super::intercepted;
+use super::{intercepted, reselect};
 use crate::changeset::{Action, Changeset, Errors, NewRow, OldRow};
 use crate::connection::Role;
 use crate::error::{Error, ErrorKind, Result};
-use crate::exec::{Call, Executor, Job, refuse_read_only, run};
+use crate::exec::{Call, Executor, Job, known, refuse_read_only, run};
 use crate::graph;
 use crate::insert::{BulkInsert, RowSource, Rows};
 use crate::query::{Assignment, SelectBody, Update};
@@ -58,13 +58,15 @@ pub(crate) async fn insert_row<T: Syncable, R: NewRow<T>>(executor: &impl Execut
     if !executor.interceptors().is_empty() {
         return Box::pin(intercepted::insert(executor, row)).await;
     }
+    if gives_nothing_back(executor).await? {
+        return Box::pin(insert_reselected(executor, &*row)).await;
+    }
     if R::COMPUTED {
         return super::upsert::insert_computed(executor, row).await;
     }
     let row = &*row;
     let columns = row.columns()?;
     let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
     let prefix = row.row_prefix().or(options.prefix_of(T::schema()));
     let cell = |column: usize| row.cell(column);
     let (sink, _) = run(
@@ -74,7 +76,7 @@ pub(crate) async fn insert_row<T: Syncable, R: NewRow<T>>(executor: &impl Execut
             if capabilities.insert_returning == Returning::No {
                 return Err(Error::unsupported("returning the inserted row", &*capabilities.server));
             }
-            SqlBuilder::build(dialect, capabilities, |out| {
+            SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
                 render::insert(out, T::schema(), prefix, &columns, &cell, true);
             })
             .map(|(sql, params)| Job::Statement(sql, params))
@@ -84,6 +86,47 @@ pub(crate) async fn insert_row<T: Syncable, R: NewRow<T>>(executor: &impl Execut
     .await
     .map_err(|error| row.refine(error))?;
     sink.row.ok_or_else(|| Error::not_found(T::schema().table))
+}
+
+/// Whether inserted rows must be selected again. Where servers of one adapter differ in that, the first connection tells.
+pub(super) async fn gives_nothing_back(executor: &impl Executor) -> Result<bool> {
+    let repo = executor.inner().0;
+    if repo.capabilities().insert_returning != Returning::No {
+        return Ok(false);
+    }
+    known(executor).await?;
+    Ok(repo.capabilities().insert_returning == Returning::No)
+}
+
+async fn insert_reselected<T: Syncable, R: NewRow<T>>(executor: &impl Executor, row: &R) -> Result<T> {
+    if executor.is_transaction() {
+        return reselect::insert(executor, row).await;
+    }
+    let tx = executor.start(TransactionOptions::new()).await?;
+    let result = reselect::insert(&tx, row).await;
+    finish(tx, result).await
+}
+
+/// Inserts rows one by one, in one transaction, and gives them back.
+async fn insert_all_reselected<T: Syncable, R: NewRow<T>>(
+    executor: &impl Executor,
+    mut rows: Vec<R>,
+) -> Result<Vec<T>> {
+    check_all::<T, R>(&rows)?;
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let tx = executor.start(TransactionOptions::new()).await?;
+    let result = async {
+        let mut stored = Vec::with_capacity(rows.len());
+        for row in &mut rows {
+            row.prepare();
+            stored.push(reselect::insert(&tx, row).await?);
+        }
+        Ok(stored)
+    }
+    .await;
+    finish(tx, result).await
 }
 
 /// Refuses all rows if one has errors, or does something that only a single insert does. The errors of a row stand under its
@@ -202,6 +245,9 @@ pub(super) async fn insert_rows_returning<T: Syncable, R: NewRow<T>>(
     executor: &impl Executor,
     rows: Vec<R>,
 ) -> Result<Vec<T>> {
+    if gives_nothing_back(executor).await? {
+        return Box::pin(insert_all_reselected(executor, rows)).await;
+    }
     if R::COMPUTED {
         return Ok(super::upsert::insert_all_computed(executor, rows, true).await?.0);
     }
@@ -241,12 +287,11 @@ pub(crate) async fn update_rows(
         return Ok(rows);
     }
     let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
     let (_, done) = run(
         executor,
         Call { role: Role::Write, table: query.table(), verb: "update_all", enforced: false },
         |capabilities| {
-            SqlBuilder::build(dialect, capabilities, |out| {
+            SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
                 render::update_all(out, query, assignments, options.prefix.as_deref());
             })
             .map(|(sql, params)| Job::Statement(sql, params))
@@ -271,13 +316,12 @@ pub(super) async fn delete_if_exists<T: Syncable>(executor: &impl Executor, row:
         return Box::pin(intercepted::delete_if_exists(executor, row)).await;
     }
     let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
     let key = super::change::key_of(row);
     let (_, done) = run(
         executor,
         write::<T>("delete"),
         |capabilities| {
-            SqlBuilder::build(dialect, capabilities, |out| {
+            SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
                 render::delete_by_key(
                     out,
                     T::schema(),
@@ -335,12 +379,11 @@ pub(crate) async fn delete_all(executor: &impl Executor, query: &SelectBody) -> 
         return Ok(rows);
     }
     let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
     let (_, done) = run(
         executor,
         Call { role: Role::Write, table: query.table(), verb: "delete_all", enforced: false },
         |capabilities| {
-            SqlBuilder::build(dialect, capabilities, |out| {
+            SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
                 render::delete_all(out, query, options.prefix.as_deref());
             })
             .map(|(sql, params)| Job::Statement(sql, params))

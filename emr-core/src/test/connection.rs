@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::outer::{Outer, Real, Turn};
+use super::outer::{Known, Outer, Real, Turn};
 use crate::advisory::AdvisoryLock;
 use crate::capabilities::Capabilities;
 use crate::connection::{Connection, Connector, Control, CursorId, Done, Role, Step};
+use crate::dialect::Dialect;
 use crate::error::{Error, ErrorKind, Result, TransactionFault};
 use crate::insert::BulkInsert;
 use crate::row::RowSink;
@@ -28,11 +29,12 @@ pub(super) struct TestConnector {
 #[async_trait]
 impl Connector for TestConnector {
     async fn connect(&self, _role: Role) -> Result<Box<dyn Connection>> {
-        let capabilities = self.outer.ready().await?;
+        let Known { capabilities, dialect } = self.outer.ready().await?;
         let outer = Arc::clone(&self.outer);
         Ok(Box::new(TestConnection {
             outer,
             capabilities,
+            dialect,
             level: Level::Outside,
             turn: None,
             cursors: Vec::new(),
@@ -81,6 +83,7 @@ impl Level {
 struct TestConnection {
     outer: Arc<Outer>,
     capabilities: Arc<Capabilities>,
+    dialect: &'static dyn Dialect,
     level: Level,
     /// Kept while a transaction is open.
     turn: Option<Turn>,
@@ -243,6 +246,10 @@ impl Drop for TestConnection {
 impl Connection for TestConnection {
     fn capabilities(&self) -> &Arc<Capabilities> {
         &self.capabilities
+    }
+
+    fn dialect(&self) -> &'static dyn Dialect {
+        self.dialect
     }
 
     async fn query(

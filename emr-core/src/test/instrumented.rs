@@ -10,6 +10,7 @@ use super::operation::{Planned, Verb};
 use crate::advisory::AdvisoryLock;
 use crate::capabilities::Capabilities;
 use crate::connection::{Connection, Control, CursorId, Done, Step};
+use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::insert::BulkInsert;
 use crate::observe::shown;
@@ -24,6 +25,7 @@ pub(super) struct Instrumented {
     /// `None` once it was broken.
     real: Option<Box<dyn Connection>>,
     capabilities: Arc<Capabilities>,
+    dialect: &'static dyn Dialect,
     instrument: Instrument,
     number: u32,
 }
@@ -49,7 +51,8 @@ fn statement(verb: Verb, sql: &Sql, params: &[Value<'_>]) -> Planned {
 
 impl Instrumented {
     pub(super) fn new(real: Box<dyn Connection>, instrument: Instrument, number: u32) -> Self {
-        Instrumented { capabilities: Arc::clone(real.capabilities()), real: Some(real), instrument, number }
+        let capabilities = Arc::clone(real.capabilities());
+        Instrumented { capabilities, dialect: real.dialect(), real: Some(real), instrument, number }
     }
 
     fn real(&mut self) -> Result<&mut (dyn Connection + 'static)> {
@@ -122,6 +125,10 @@ fn written<S>(result: &(S, Done)) -> u64 {
 impl Connection for Instrumented {
     fn capabilities(&self) -> &Arc<Capabilities> {
         &self.capabilities
+    }
+
+    fn dialect(&self) -> &'static dyn Dialect {
+        self.dialect
     }
 
     async fn query(

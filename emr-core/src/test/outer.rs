@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use crate::capabilities::Capabilities;
 use crate::connection::{Connection, Connector, Control, Role};
+use crate::dialect::Dialect;
 use crate::error::{Error, ErrorKind, Result, TransactionFault};
 use crate::options::Timeout;
 use crate::pool;
@@ -30,9 +31,16 @@ pub(super) struct Outer {
     wait: Duration,
     /// How long the first BEGIN may take.
     limit: Timeout,
-    capabilities: OnceLock<Arc<Capabilities>>,
+    server: OnceLock<Known>,
     status: AtomicU8,
     real: Arc<Mutex<Real>>,
+}
+
+/// What is known of the server.
+#[derive(Clone)]
+pub(super) struct Known {
+    pub(super) capabilities: Arc<Capabilities>,
+    pub(super) dialect: &'static dyn Dialect,
 }
 
 /// The connection itself.
@@ -64,34 +72,38 @@ impl Outer {
             options,
             wait,
             limit,
-            capabilities: OnceLock::new(),
+            server: OnceLock::new(),
             status: AtomicU8::new(NEW),
             real: Arc::default(),
         }
     }
 
-    /// Connects and begins, unless that was done, and says what the server can do.
-    pub(super) async fn ready(&self) -> Result<Arc<Capabilities>> {
+    /// Connects and begins, unless that was done, and says what the server is.
+    pub(super) async fn ready(&self) -> Result<Known> {
         self.check()?;
-        if let Some(capabilities) = self.capabilities.get() {
-            return Ok(Arc::clone(capabilities));
+        if let Some(known) = self.server.get() {
+            return Ok(known.clone());
         }
         let mut real = self.real.lock().await;
-        if let Some(capabilities) = self.capabilities.get() {
-            return Ok(Arc::clone(capabilities));
+        if let Some(known) = self.server.get() {
+            return Ok(known.clone());
         }
         let mut connection = pool::connect(&*self.connector, Role::Write).await?;
         self.options.check(connection.capabilities())?;
+        if !connection.capabilities().transactional_ddl {
+            let server = connection.capabilities().server.clone();
+            return Err(Error::unsupported("test repos, as making a table commits", server));
+        }
         let begin = [Control::Begin(self.options.begin.clone())];
         let beginning = connection.control(&begin);
         match self.limit.duration() {
             None => beginning.await?,
             Some(limit) => timeout(limit, beginning).await.map_err(|_| begin_waited(limit))??,
         }
-        let capabilities = Arc::clone(connection.capabilities());
+        let known = Known { capabilities: Arc::clone(connection.capabilities()), dialect: connection.dialect() };
         real.connection = Some(connection);
         let _ = self.status.compare_exchange(NEW, OPEN, Ordering::AcqRel, Ordering::Acquire);
-        Ok(Arc::clone(self.capabilities.get_or_init(|| capabilities)))
+        Ok(self.server.get_or_init(|| known).clone())
     }
 
     /// Waits until nobody else uses the connection.

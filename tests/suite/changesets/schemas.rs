@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use emr::prelude::*;
+
+use crate::harness::{Backend, backend};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
@@ -74,11 +76,12 @@ pub(crate) struct Pet {
 /// Owners and pets with real foreign keys, and one owner with the id 1.
 pub(crate) async fn create_pets(repo: &impl Repo) {
     repo.create_table::<Owner>().await.expect("owners");
-    repo.script(
-        "CREATE TABLE pets (id BIGINT PRIMARY KEY, meta JSONB, \
-         owner_id BIGINT CONSTRAINT pets_owner_id_fkey REFERENCES owners (id), \
-         vet_id BIGINT CONSTRAINT pets_vet_id_fkey REFERENCES owners (id))",
-    )
+    let json = if backend() == Backend::Postgres { "JSONB" } else { "JSON" };
+    repo.script(&format!(
+        "CREATE TABLE pets (id BIGINT PRIMARY KEY, meta {json}, owner_id BIGINT, vet_id BIGINT, \
+         CONSTRAINT pets_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES owners (id), \
+         CONSTRAINT pets_vet_id_fkey FOREIGN KEY (vet_id) REFERENCES owners (id))"
+    ))
     .await
     .expect("pets");
     repo.insert(Owner { id: 1, pets: HasMany::default() }).await.expect("an owner");

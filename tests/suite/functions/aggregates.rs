@@ -191,7 +191,8 @@ async fn a_sum_that_overflows_is_an_error(repo: &impl Repo) {
     items(repo, [i64::MAX, 1].map(|visits| item().set(Item::VISITS, visits))).await;
     let tx = repo.begin().await.unwrap();
     let error = tx.aggregate(Item::query(), sum(Item::VISITS)).await.unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Database { .. }), "{error}");
+    // MySQL sums up in decimals, of which no i64 can be made then.
+    assert!(matches!(error.kind(), ErrorKind::Database { .. } | ErrorKind::Decode { .. }), "{error}");
     tx.rollback().await.unwrap();
 }
 

@@ -7,6 +7,7 @@ use emr::uuid::Uuid;
 use rust_decimal::Decimal;
 
 use super::items::{Item, Money, decimal, item, items, refusal, value};
+use crate::harness::{assert_unsupported, assert_unsupported_in_part, backend};
 
 test_repo_cases![
     t10_tagged_types,
@@ -45,6 +46,11 @@ async fn t10_tagged_types(repo: &impl Repo) {
 
 async fn s8_type_casting_negative_integers(repo: &impl Repo) {
     items(repo, [item().set(Item::TITLE, "-42")]).await;
+    if backend().is_mysql_family() {
+        assert_unsupported_in_part(&refusal(repo, cast::<i64>(text("-42"))).await);
+        assert_eq!(value(repo, (cast::<i32>(literal(-42_i64)), cast::<i64>(literal(-42.0)))).await, (-42, -42));
+        return;
+    }
     let found = value(repo, (cast::<i64>(text("-42")), cast::<i16>(Item::TITLE), cast::<i32>(literal(-42_i64)))).await;
     assert_eq!(found, (-42, -42, -42));
 }
@@ -53,6 +59,11 @@ async fn sq54_sq55_sq56_sq57_uuids_and_casts(repo: &impl Repo) {
     let token = Uuid::from_u128(0x0123_4567_89AB_CDEF_8123_4567_89AB_CDEF);
     items(repo, [item().set(Item::TOKEN, token)]).await;
     assert_eq!(value(repo, cast::<String>(Item::TOKEN)).await, token.to_string());
+    let forms = cast::<Uuid>(text(&token.to_string()));
+    if backend().is_mysql_family() {
+        assert_unsupported_in_part(&refusal(repo, forms).await);
+        return;
+    }
     // One form, whatever form the text has.
     for form in [token.to_string(), token.to_string().to_uppercase(), token.simple().to_string()] {
         assert_eq!(value(repo, cast::<Uuid>(text(&form))).await, token);
@@ -87,6 +98,13 @@ async fn numbers_to_numbers(repo: &impl Repo) {
 #[allow(clippy::float_cmp)] // exactly these
 async fn texts_to_values(repo: &impl Repo) {
     items(repo, [item()]).await;
+    if backend().is_mysql_family() {
+        assert_unsupported(&refusal(repo, cast::<f64>(text("1.5e3"))).await);
+        assert_unsupported(&refusal(repo, cast::<Decimal>(text("1.50"))).await);
+        assert_unsupported(&refusal(repo, cast::<NaiveDate>(text("2024-02-29"))).await);
+        assert_unsupported(&refusal(repo, cast::<DateTime<Utc>>(text("2024-02-29T01:02:03+02:00"))).await);
+        return;
+    }
     let found = value(
         repo,
         (
@@ -110,10 +128,18 @@ async fn values_to_texts(repo: &impl Repo) {
     for (number, wanted) in
         [(1.0, "1"), (-0.5, "-0.5"), (0.1 + 0.2, "0.30000000000000004"), (1e15, "1e+15"), (1.25e-5, "1.25e-05")]
     {
+        let wanted = match wanted {
+            // Engines write the exponent each in their way.
+            "1e+15" if backend().is_mysql_family() => "1e15",
+            "1.25e-05" if backend().is_mysql_family() => "0.0000125",
+            wanted => wanted,
+        };
         assert_eq!(value(repo, cast::<String>(literal(number))).await, wanted);
     }
     let found = value(repo, (cast::<String>(literal(-7_i64)), cast::<String>(literal(decimal("1.50"))))).await;
-    assert_eq!(found, ("-7".to_owned(), "1.50".to_owned()));
+    // MySQL's decimals have the digits of their columns, and no zeros of their own.
+    let decimal = if backend().is_mysql_family() { "1.5" } else { "1.50" };
+    assert_eq!(found, ("-7".to_owned(), decimal.to_owned()));
     let truths =
         (cast::<String>(literal(true)), cast::<String>(Item::ID.gt(5)), cast::<String>(Item::PUBLIC).optional());
     // A condition has no type that a cast knows; as a value it has.
@@ -159,6 +185,13 @@ async fn casts_that_do_not_fit(repo: &impl Repo) {
         refusal(repo, cast::<Uuid>(text("abc"))).await,
     ];
     for error in errors {
+        if backend().is_mysql_family() {
+            // A number that the field does not hold, or refused before.
+            if !matches!(error.kind(), ErrorKind::Database { .. } | ErrorKind::Decode { .. }) {
+                assert_unsupported_in_part(&error);
+            }
+            continue;
+        }
         assert!(matches!(error.kind(), ErrorKind::Database { .. }), "{error}");
     }
 }

@@ -276,6 +276,7 @@ async fn results_out_of_range(repo: &impl Repo) {
     items(repo, [item().set(Item::DAY, date("2024-01-01")).set(Item::VISITS, 3_000_000_000_i64)]).await;
     for unit in [Unit::Month, Unit::Week] {
         let error = refusal(repo, Item::DAY.add_interval(Item::VISITS, unit)).await;
-        assert!(matches!(error.kind(), ErrorKind::Database { .. }), "{error}");
+        // MySQL has a NULL for it, which is no date.
+        assert!(matches!(error.kind(), ErrorKind::Database { .. } | ErrorKind::Decode { .. }), "{error}");
     }
 }

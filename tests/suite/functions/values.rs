@@ -9,6 +9,7 @@ use emr::prelude::*;
 use rust_decimal::Decimal;
 
 use super::items::{Item, decimal, item, items, refusal, table, value};
+use crate::harness::backend;
 
 test_repo_cases![
     t1_primitive_types,
@@ -255,7 +256,9 @@ async fn case_expressions(repo: &impl Repo) {
 async fn numbers_are_rounded(repo: &impl Repo) {
     let row = item().set(Item::RATING, -2.5).set(Item::COST, decimal("-1234.565")).set(Item::VISITS, 1_250);
     items(repo, [row]).await;
-    assert_eq!(value(repo, (round(Item::RATING, 0), abs(Item::RATING))).await, (-3.0, 2.5));
+    // MySQL rounds floats to even numbers, as processors do.
+    let half = if backend().is_mysql_family() { -2.0 } else { -3.0 };
+    assert_eq!(value(repo, (round(Item::RATING, 0), abs(Item::RATING))).await, (half, 2.5));
     let (cents, hundreds, whole) = value(repo, (round(Item::COST, 2), round(Item::COST, -2), abs(Item::COST))).await;
     assert_eq!((cents, hundreds, whole), (decimal("-1234.57"), decimal("-1200"), decimal("1234.565")));
     assert_eq!(

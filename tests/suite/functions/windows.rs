@@ -8,6 +8,7 @@ use emr::prelude::*;
 use emr::{Bound, Window};
 
 use super::items::{Item, decimal, item, items, visited};
+use crate::harness::{Backend, assert_unsupported_in_part, backend};
 
 test_repo_cases![
     w1_over,
@@ -66,9 +67,12 @@ async fn ranking_functions(repo: &impl Repo) {
     let found = repo.all(query).await.unwrap();
     let third = 2.0 / 3.0;
     assert_eq!(found[0], (4, 1, 1, 0.0, 0.25, 1));
-    assert_eq!(found[1], (3, 2, 2, 1.0 / 3.0, 0.5, 1));
-    assert_eq!(found[2], (1, 3, 3, third, 1.0, 2));
-    assert_eq!(found[3], (2, 3, 3, third, 1.0, 2));
+    // MariaDB gives ten digits.
+    let digits = |row: (i64, i64, i64, f64, f64, i64)| (row.0, row.1, row.2, (row.3 * 1e9).round() / 1e9, row.4, row.5);
+    let found: Vec<_> = found.into_iter().map(digits).collect();
+    assert_eq!(found[1], digits((3, 2, 2, 1.0 / 3.0, 0.5, 1)));
+    assert_eq!(found[2], digits((1, 3, 3, third, 1.0, 2)));
+    assert_eq!(found[3], digits((2, 3, 3, third, 1.0, 2)));
 }
 
 async fn neighbours(repo: &impl Repo) {
@@ -82,7 +86,15 @@ async fn neighbours(repo: &impl Repo) {
         last_value(Item::ID).over(whole()),
         nth_value(Item::ID, 2).over(whole()),
     ));
-    let found = repo.all(query).await.unwrap();
+    let found = repo.all(query).await;
+    if backend() == Backend::Mariadb {
+        assert_unsupported_in_part(&found.unwrap_err());
+        let plain = (lag(Item::VISITS, 1).over(window()), lead(Item::VISITS, 1).over(window()));
+        let found = repo.all(Item::query().order_by(Item::ID.asc()).select(plain)).await.unwrap();
+        assert_eq!(found, [(None, Some(12)), (Some(10), None), (None, Some(14)), (Some(14), None)]);
+        return;
+    }
+    let found = found.unwrap();
     assert_eq!(found[0], (None, Some(12), Some(10), Some(2), Some(2)));
     assert_eq!(found[1], (Some(10), Some(-1), Some(10), Some(2), Some(2)));
     assert_eq!(found[2], (None, Some(14), Some(14), Some(4), Some(4)));

@@ -70,6 +70,7 @@ struct LyingAdapter {
 
 emr::inventory::submit! { Registration(&LyingAdapter { name: "lying-sqlite", real: "sqlite" }) }
 emr::inventory::submit! { Registration(&LyingAdapter { name: "lying-postgres", real: "postgres" }) }
+emr::inventory::submit! { Registration(&LyingAdapter { name: "lying-mysql", real: "mysql" }) }
 
 impl LyingAdapter {
     fn real(&self) -> &'static dyn Adapter {

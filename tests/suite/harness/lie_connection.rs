@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use emr::{
-    AdvisoryLock, Begin, BulkInsert, Capabilities, Connection, Control, CursorId, Done, Effect, Result, RowSink, Sql,
-    Step, Value,
+    AdvisoryLock, Begin, BulkInsert, Capabilities, Connection, Control, CursorId, Dialect, Done, Effect, Result,
+    RowSink, Sql, Step, Value,
 };
 
 use super::super::record::Record;
@@ -139,6 +139,10 @@ fn writes(sql: &Sql) -> bool {
 impl Connection for LyingConnection {
     fn capabilities(&self) -> &Arc<Capabilities> {
         self.real.capabilities()
+    }
+
+    fn dialect(&self) -> &'static dyn Dialect {
+        self.real.dialect()
     }
 
     async fn query(

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-const CLAUSES: [&str; 4] = [" for update", " for no key update", " for share", " for key share"];
+const CLAUSES: [&str; 5] = [" for update", " for no key update", " for share", " for key share", " lock in share mode"];
 
 /// The statement, with its row lock left out and its advisory locks answered with "you have it".
 pub(super) fn without_locks(sql: &str) -> Cow<'_, str> {

@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, Weak};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, Weak};
 
 use emr::prelude::*;
+
+use super::Backend;
 
 /// What one case did on one backend. The counts are kept only where connections are watched (see
 /// [`lie`](super::lie)).
@@ -21,6 +23,7 @@ pub(crate) struct Record {
     shown_elsewhere: Mutex<Option<String>>,
     refused: Mutex<BTreeSet<String>>,
     works_otherwise: AtomicBool,
+    backend: OnceLock<Backend>,
 }
 
 thread_local! {
@@ -54,6 +57,11 @@ impl Record {
     /// The task of a case.
     pub(super) fn in_task<F: Future>(self: Arc<Self>, case: F) -> impl Future<Output = F::Output> {
         OF_TASK.scope(self, case)
+    }
+
+    /// Notes where the case runs.
+    pub(super) fn runs_on(&self, backend: Backend) {
+        let _ = self.backend.set(backend);
     }
 
     /// A number by which connections find the record.
@@ -132,6 +140,16 @@ pub(crate) fn assert_unsupported(error: &Error) {
 pub(crate) fn assert_unsupported_in_part(error: &Error) {
     assert_unsupported(error);
     OF_TASK.with(|record| record.works_otherwise.store(true, Ordering::Relaxed));
+}
+
+/// Raw SQL as the backend of the case writes it: see [`Backend::sql`].
+pub(crate) fn sql(text: &str) -> String {
+    OF_TASK.with(|record| record.backend.get().map_or_else(|| text.to_owned(), |backend| backend.sql(text)))
+}
+
+/// Where the case runs.
+pub(crate) fn backend() -> Backend {
+    OF_TASK.with(|record| *record.backend.get().expect("a case runs somewhere"))
 }
 
 /// What the case is about does not exist on this backend; it returns without having shown anything. No acceptance row

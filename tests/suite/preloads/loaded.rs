@@ -249,7 +249,7 @@ async fn streams_preload_in_chunks(db: &Db) {
 
     whole(&repo.stream(&query).try_collect::<Vec<_>>().await.unwrap());
     let noted = sent(&instrument);
-    let preloads = noted.iter().filter(|one| one.text.contains("\"blog_comments\"")).count();
+    let preloads = noted.iter().filter(|one| one.text.contains(&db.backend.sql("\"blog_comments\""))).count();
     assert_eq!(preloads, 3, "1,200 rows in chunks of 500: {noted:#?}");
     let tx = repo.begin().await.unwrap();
     whole(&tx.stream(&query).try_collect::<Vec<_>>().await.unwrap());

@@ -4,6 +4,7 @@ use emr::prelude::*;
 use emr::{Expr, JoinKind, col, fragment, table};
 
 use super::blog::{Article, Author, Comment, Permalink, Tag, Vote, blog, pair};
+use crate::harness::{assert_unsupported, backend};
 repo_cases![
     j3_joins,
     j4_joins_with_queries,
@@ -151,7 +152,12 @@ async fn full_joins_keep_both_sides(repo: &impl Repo) {
         .full_join(Author::ARTICLES)
         .order_by([Author::ID.asc().nulls_last(), Article::ID.asc()])
         .select((Author::NAME.optional(), Article::TITLE.optional()));
-    let found = repo.all(query).await.unwrap();
+    let found = repo.all(query).await;
+    if backend().is_mysql_family() {
+        assert_unsupported(&found.unwrap_err());
+        return;
+    }
+    let found = found.unwrap();
     let found: Vec<_> = found.iter().map(|(name, title)| (name.as_deref(), title.as_deref())).collect();
     let expected = [(Some("ada"), Some("one")), (Some("bob"), Some("two")), (Some("cyd"), None), (None, Some("three"))];
     assert_eq!(found, expected);

@@ -26,6 +26,7 @@ fn slow(db: &Db) -> &'static str {
             "with recursive n(i) as (select 1 union all select i + 1 from n limit 1000000000) select count(*) from n"
         }
         Backend::Postgres => "select pg_sleep(10)",
+        Backend::Mariadb | Backend::Mysql => "select sleep(10)",
     }
 }
 

@@ -30,7 +30,7 @@ async fn sb1_sb2_sb3_sb4_what_is_wrong_is_said(db: &Db) {
     // There is no such database, and no such repo.
     let nowhere = match db.backend {
         Backend::Sqlite => db.options().database("/no/such/folder/x.db"),
-        Backend::Postgres => db.options().database("no_such_database"),
+        _ => db.options().database("no_such_database"),
     };
     let error = TestRepo::start(nowhere).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::ConnectFailed { .. }), "{error:?}");

@@ -72,7 +72,7 @@ of_arrays! {
 }
 
 async fn arrays_come_back_exactly(db: &Db) {
-    if db.backend == Backend::Sqlite {
+    if db.backend != Backend::Postgres {
         not_here("there are no arrays");
         return;
     }
@@ -107,8 +107,8 @@ async fn arrays_come_back_exactly(db: &Db) {
 
 async fn arrays_are_refused_where_there_are_none(db: &Db) {
     match db.backend {
-        Backend::Sqlite => arrays_are_refused(db).await,
         Backend::Postgres => not_here("there are arrays"),
+        _ => arrays_are_refused(db).await,
     }
 }
 
@@ -136,13 +136,13 @@ async fn arrays_are_refused(db: &Db) {
     for error in errors {
         let ErrorKind::Encode { table, column, expected, found } = error.kind() else { panic!("{error:?}") };
         assert_eq!((table.as_str(), column.as_str()), ("lists", "items"));
-        assert!(expected.contains("SQLite has no arrays") && found == "an array of 1 i64", "{error}");
+        assert!(expected.contains("no arrays") && found == "an array of 1 i64", "{error}");
     }
     assert_eq!(repo.count(List::query()).await.unwrap(), 0);
 }
 
 async fn an_array_holds_no_null_unless_it_is_read_raw(db: &Db) {
-    if db.backend == Backend::Sqlite {
+    if db.backend != Backend::Postgres {
         not_here("there are no arrays");
         return;
     }

@@ -18,7 +18,7 @@ const MOST_DIGITS: i128 = (1 << 96) - 1;
 pub(super) fn days(backend: Backend) -> (NaiveDate, NaiveDate) {
     let date = |year, month, day| NaiveDate::from_ymd_opt(year, month, day).expect("a date");
     match backend {
-        Backend::Sqlite => (date(0, 1, 1), date(9999, 12, 31)),
+        Backend::Sqlite | Backend::Mariadb | Backend::Mysql => (date(0, 1, 1), date(9999, 12, 31)),
         // The server's first day; its last one is beyond chrono's.
         Backend::Postgres => (date(-4713, 11, 24), NaiveDate::MAX),
     }
@@ -36,6 +36,11 @@ pub(super) fn uuids() -> [Uuid; 3] {
     [Uuid::nil(), Uuid::from_u128(0x0123_4567_89AB_CDEF_8123_4567_89AB_CDEF), Uuid::max()]
 }
 
+/// A decimal as it comes back: MySQL's columns say how many digits they have, and their values do not.
+pub(super) fn kept(backend: Backend, number: Decimal) -> Decimal {
+    if backend.is_mysql_family() { number.normalize() } else { number }
+}
+
 pub(super) fn decimals() -> Vec<Decimal> {
     let mut decimals = vec![Decimal::MIN, Decimal::MAX, decimal("1.10"), decimal("-0.000100"), decimal("10000.0000")];
     decimals.extend((0..=28).map(|scale| Decimal::from_i128_with_scale(MOST_DIGITS, scale)));
@@ -47,7 +52,10 @@ pub(super) fn decimals() -> Vec<Decimal> {
 /// -0.0 is not among SQLite's: the engine stores a float that is a whole number as an integer.
 pub(super) fn doubles(backend: Backend) -> Vec<f64> {
     let mut doubles = vec![f64::MIN, f64::MAX, f64::MIN_POSITIVE, 5e-324, -5e-324, 0.0, 0.1, 1.0 / 3.0];
-    doubles.extend([9_007_199_254_740_993.0, 1e300, f64::EPSILON, f64::INFINITY, f64::NEG_INFINITY]);
+    doubles.extend([9_007_199_254_740_993.0, 1e300, f64::EPSILON]);
+    if !backend.is_mysql_family() {
+        doubles.extend([f64::INFINITY, f64::NEG_INFINITY]);
+    }
     if backend == Backend::Postgres {
         doubles.extend([-0.0, f64::NAN]);
     }
@@ -56,7 +64,9 @@ pub(super) fn doubles(backend: Backend) -> Vec<f64> {
 
 pub(super) fn singles(backend: Backend) -> Vec<f32> {
     let mut singles = vec![f32::MIN, f32::MAX, f32::MIN_POSITIVE, 1e-45, -1e-45, 0.0, 0.1, 16_777_217.0];
-    singles.extend([f32::INFINITY, f32::NEG_INFINITY]);
+    if !backend.is_mysql_family() {
+        singles.extend([f32::INFINITY, f32::NEG_INFINITY]);
+    }
     if backend == Backend::Postgres {
         singles.extend([-0.0, f32::NAN]);
     }
@@ -75,7 +85,7 @@ pub(super) fn texts(backend: Backend) -> Vec<String> {
     ]
     .map(ToOwned::to_owned)
     .to_vec();
-    if backend == Backend::Sqlite {
+    if backend != Backend::Postgres {
         texts.extend(["\0".to_owned(), "a\0b\0".to_owned()]);
     }
     texts.push("ä\u{1F980}".repeat(1_000));
@@ -138,7 +148,7 @@ pub(super) fn extremes(backend: Backend) -> Vec<Every> {
             large: pick(&[i64::MIN, i64::MAX, 0, -1], n),
             single: pick(&singles(backend), n),
             double: pick(&doubles(backend), n),
-            number: pick(&decimals(), n),
+            number: kept(backend, pick(&decimals(), n)),
             text: pick(&texts(backend), n),
             bytes: pick(&all_bytes(), n),
             uuid: pick(&uuids(), n),
@@ -182,7 +192,7 @@ pub(super) fn plain(id: i64) -> Every {
 }
 
 fn any_text(backend: Backend) -> impl Strategy<Value = String> + Clone {
-    let nul = backend == Backend::Sqlite;
+    let nul = backend != Backend::Postgres;
     vec(any::<char>(), 0..20)
         .prop_map(move |characters| characters.into_iter().filter(|character| nul || *character != '\0').collect())
 }
@@ -218,6 +228,10 @@ pub(super) fn any_row(backend: Backend) -> impl Strategy<Value = Every> {
     use proptest::num::{f32, f64};
     let float = f64::NORMAL | f64::SUBNORMAL | f64::INFINITE | f64::POSITIVE | f64::NEGATIVE;
     let single = f32::NORMAL | f32::SUBNORMAL | f32::INFINITE | f32::POSITIVE | f32::NEGATIVE;
+    // MySQL has no infinities, and MariaDB no UUIDs without a version.
+    let finite = backend.is_mysql_family();
+    let float = float.prop_map(move |v: f64| if finite && v.is_infinite() { 1.5 } else { v });
+    let single = single.prop_map(move |v: f32| if finite && v.is_infinite() { 1.5 } else { v });
     let number = (-MOST_DIGITS..=MOST_DIGITS, 0_u32..=28)
         .prop_map(|(digits, scale)| Decimal::from_i128_with_scale(digits, scale));
     let numbers = (any::<bool>(), any::<i16>(), any::<i32>(), any::<i64>(), single, float, number);
@@ -237,7 +251,7 @@ pub(super) fn any_row(backend: Backend) -> impl Strategy<Value = Every> {
     });
     let times = (day.clone(), clock.clone(), (day.clone(), clock.clone()), (day, clock));
 
-    (numbers, texts, times).prop_map(|(numbers, texts, times)| {
+    (numbers, texts, times).prop_map(move |(numbers, texts, times)| {
         let (truth, small, medium, large, single, double, number) = numbers;
         let (text, bytes, uuid, json, settings, mood, level) = texts;
         let (day, clock, moment, instant) = times;
@@ -249,10 +263,13 @@ pub(super) fn any_row(backend: Backend) -> impl Strategy<Value = Every> {
             large,
             single,
             double,
-            number,
+            number: kept(backend, number),
             text,
             bytes,
-            uuid: Uuid::from_u128(uuid),
+            uuid: match backend {
+                Backend::Mariadb => emr::uuid::Builder::from_random_bytes(uuid.to_be_bytes()).into_uuid(),
+                _ => Uuid::from_u128(uuid),
+            },
             day,
             clock,
             moment: moment.0.and_time(moment.1),

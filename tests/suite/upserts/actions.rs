@@ -3,6 +3,7 @@
 use emr::prelude::*;
 
 use super::{Page, one_page, page, pages, row};
+use crate::harness::{Backend, backend};
 
 repo_cases![
     r111_a_taken_key_is_an_error,
@@ -147,6 +148,10 @@ async fn the_outcome_is_true_after_every_other_one(repo: &impl Repo) {
 }
 
 async fn a_trigger_does_not_change_the_outcome(repo: &impl Repo) {
+    if backend().is_mysql_family() && repo.in_transaction() {
+        // A trigger cannot be made while a transaction uses the table; on a handle and on a checkout it can.
+        return;
+    }
     one_page(repo).await;
     let sqlite = "CREATE TABLE seen (url TEXT);
         CREATE TRIGGER log_insert AFTER INSERT ON pages BEGIN INSERT INTO seen VALUES (new.\"full url\"); END;
@@ -154,9 +159,16 @@ async fn a_trigger_does_not_change_the_outcome(repo: &impl Repo) {
     let postgres = "CREATE TABLE seen (url TEXT);
         CREATE FUNCTION log() RETURNS trigger AS 'BEGIN INSERT INTO seen VALUES (NEW.title); RETURN NEW; END' LANGUAGE plpgsql;
         CREATE TRIGGER log BEFORE INSERT OR UPDATE ON pages FOR EACH ROW EXECUTE FUNCTION log();";
-    // Which engine it is shows in what it understands.
-    let is_sqlite = repo.to_sql(Page::query().limit(1).offset(1)).unwrap().0.contains("?1");
-    repo.script(if is_sqlite { sqlite } else { postgres }).await.unwrap();
+    let mysql = "CREATE TABLE seen (url TEXT);
+        CREATE TRIGGER log_insert AFTER INSERT ON pages FOR EACH ROW INSERT INTO seen VALUES (new.title);
+        CREATE TRIGGER log_update AFTER UPDATE ON pages FOR EACH ROW UPDATE seen SET url = url";
+    repo.script(match backend() {
+        Backend::Sqlite => sqlite,
+        Backend::Postgres => postgres,
+        Backend::Mariadb | Backend::Mysql => mysql,
+    })
+    .await
+    .unwrap();
     let replace = || OnConflict::replace(Page::TITLE).target(Page::URL);
     for (url, inserted) in [("/a", false), ("/b", true), ("/b", false), ("/c", true)] {
         assert_eq!(repo.upsert(page(url, "x", 1), replace()).await.unwrap().is_inserted(), inserted, "{url}");

@@ -6,7 +6,7 @@ use emr::prelude::*;
 use emr::{QueryLog, Shared};
 
 use super::{Page, page};
-use crate::harness::Db;
+use crate::harness::{Db, assert_unsupported};
 
 db_cases![
     l12_l13_rows_of_a_query_and_of_a_list,
@@ -63,9 +63,20 @@ async fn l14_rows_with_shared_values(db: &Db) {
         Draft::<Page>::new().set(Page::URL, format!("u{n}")).set_shared(Page::TITLE, &title).set(Page::VISITS, n)
     });
     repo.insert_all(rows).await.unwrap();
-    assert_eq!(last(&seen), ["u1", "same", "1", "u2", "2", "u3", "3"]);
+    if db.backend.is_mysql_family() {
+        // Its parameters have no numbers: each goes once for each mark.
+        assert_eq!(last(&seen), ["u1", "same", "1", "u2", "same", "2", "u3", "same", "3"]);
+    } else {
+        assert_eq!(last(&seen), ["u1", "same", "1", "u2", "2", "u3", "3"]);
+    }
     let titles = repo.all(Page::query().order_by(Page::URL.asc()).select((Page::TITLE, Page::VISITS))).await.unwrap();
     assert_eq!(titles, [1, 2, 3].map(|n| ("same".to_owned(), n)));
+}
+
+/// The parameters of an upsert: MySQL's filter stands before what is set.
+fn in_order(db: &Db, row: &[&str], set: &[&str], filter: &[&str]) -> Vec<String> {
+    let parts = if db.backend.is_mysql_family() { [row, filter, set] } else { [row, set, filter] };
+    parts.concat().into_iter().map(ToOwned::to_owned).collect()
 }
 
 fn conflict() -> OnConflict<Page> {
@@ -79,7 +90,12 @@ fn conflict() -> OnConflict<Page> {
 async fn l15_a_query_with_a_conflict(db: &Db) {
     let (repo, seen) = logged(db).await;
     let copy = Page::query().filter(Page::VISITS.gt(7)).select(("url", "title"));
-    repo.upsert_from((Page::URL, Page::TITLE), copy, conflict()).await.unwrap();
+    let copied = repo.upsert_from((Page::URL, Page::TITLE), copy, conflict()).await;
+    if db.backend.is_mysql_family() {
+        assert_unsupported(&copied.unwrap_err());
+        return;
+    }
+    copied.unwrap();
     assert_eq!(last(&seen), ["url", "title", "7", "set", "40", "50", "60"]);
     assert_eq!(super::pages(&repo).await, [], "no page had so many visits");
     repo.insert_all([page("url", "stored", 55), page("u2", "another", 3)]).await.unwrap();
@@ -91,7 +107,7 @@ async fn l15_a_query_with_a_conflict(db: &Db) {
 async fn l16_rows_with_a_conflict(db: &Db) {
     let (repo, seen) = logged(db).await;
     let _ = repo.upsert(page("u1", "t1", 1), conflict()).await.unwrap();
-    assert_eq!(last(&seen), ["u1", "t1", "1", "set", "40", "50", "60"]);
+    assert_eq!(last(&seen), in_order(db, &["u1", "t1", "1"], &["set", "40"], &["50", "60"]));
     assert_eq!(super::pages(&repo).await, [super::row("u1", "t1", 1)]);
 }
 
@@ -102,7 +118,7 @@ async fn l17_all_three(db: &Db) {
     let visits = emr::functions::coalesce(most, 8_i64);
     let row = Draft::<Page>::new().set(Page::URL, "u1").set_shared(Page::TITLE, &title).set_expr(Page::VISITS, visits);
     repo.upsert_all([row], conflict()).await.unwrap();
-    assert_eq!(last(&seen), ["u1", "same", "7", "8", "set", "40", "50", "60"]);
+    assert_eq!(last(&seen), in_order(db, &["u1", "same", "7", "8"], &["set", "40"], &["50", "60"]));
     assert_eq!(super::pages(&repo).await, [super::row("u1", "same", 8)]);
 }
 
@@ -119,7 +135,9 @@ async fn l20_l21_update_and_delete(db: &Db) {
     let (repo, seen) = logged(db).await;
     let stored = repo.insert(page("u1", "t1", 1).set(Page::ID, 9)).await.unwrap();
     let stored = repo.update(stored.change().set(Page::VISITS, 5).set(Page::TITLE, "t2")).await.unwrap();
-    assert_eq!(last(&seen), ["t2", "5", "9"]);
+    // Where nothing comes back of an update, the row is read again by its key.
+    let update: &[_] = if db.backend.is_mysql_family() { &["9"] } else { &["t2", "5", "9"] };
+    assert_eq!(last(&seen), update);
     repo.delete(&stored).await.unwrap();
     assert_eq!(last(&seen), ["9"]);
 }

@@ -39,7 +39,7 @@ async fn constraints_by_name(db: &Db) {
     }
     let by_name = OnConflict::update().inc(Page::VISITS, 1).target_constraint("one_title");
     let outcome = repo.upsert(page("/b", "one", 0), by_name).await;
-    if db.backend == Backend::Sqlite {
+    if db.backend != Backend::Postgres {
         assert_unsupported_in_part(&outcome.unwrap_err());
         return;
     }
@@ -53,6 +53,12 @@ async fn constraints_by_name(db: &Db) {
 async fn partial_indexes(db: &Db) {
     let repo = &db.repo;
     repo.create_table::<Page>().await.unwrap();
+    if db.backend.is_mysql_family() {
+        let public = OnConflict::update().inc(Page::VISITS, 1).target(Page::URL).target_where(Page::NOTE.is_null());
+        assert_unsupported(&repo.upsert(page("/a", "one", 1), public).await.unwrap_err());
+        assert!(pages(repo).await.is_empty());
+        return;
+    }
     repo.script("CREATE UNIQUE INDEX one_public ON pages (title) WHERE note IS NULL").await.unwrap();
     repo.script("CREATE UNIQUE INDEX one_ten ON pages (title) WHERE visits = 10 AND note = 'it''s'").await.unwrap();
     repo.insert(page("/a", "one", 1)).await.unwrap();
@@ -82,6 +88,10 @@ async fn composite_keys(db: &Db) {
     assert!(repo.upsert(member("guest"), key()).await.unwrap().is_inserted());
     assert_eq!(repo.upsert(member("owner"), key()).await.unwrap(), Upserted::Updated(member("owner")));
     assert_eq!(repo.all(Membership::query()).await.unwrap(), [member("owner")]);
+    if db.backend.is_mysql_family() {
+        // Nothing asks for an index.
+        return;
+    }
     // Half a key has no index.
     let half = OnConflict::replace(Membership::ROLE).target(Membership::PERSON);
     let error = repo.upsert(member("x"), half).await.unwrap_err();
@@ -91,7 +101,8 @@ async fn composite_keys(db: &Db) {
 async fn nulls_never_conflict(db: &Db) {
     let repo = &db.repo;
     repo.create_table::<Page>().await.unwrap();
-    repo.script("CREATE UNIQUE INDEX one_note ON pages (note)").await.unwrap();
+    let length = if db.backend.is_mysql_family() { "(20)" } else { "" };
+    repo.script(&format!("CREATE UNIQUE INDEX one_note ON pages (note{length})")).await.unwrap();
     let by_note = || OnConflict::replace(Page::TITLE).target(Page::NOTE);
     let rows = ["/a", "/b", "/c"].map(|url| page(url, "x", 0).set(Page::NOTE, None));
     let counts = repo.upsert_all(rows, by_note()).await.unwrap();
@@ -113,7 +124,7 @@ async fn r62_r73_r82_a_prefix_that_is_not_there(db: &Db) {
         match db.backend {
             // No engine's error: it has no prefixes at all.
             Backend::Sqlite => assert_unsupported(&error),
-            Backend::Postgres => assert!(matches!(error.kind(), ErrorKind::Database { .. }), "{error:?}"),
+            _ => assert!(matches!(error.kind(), ErrorKind::Database { .. }), "{error:?}"),
         }
     }
     assert_eq!(pages(repo).await, [row("/a", "one", 10)]);
@@ -124,7 +135,9 @@ async fn r134_raw_upserts_of_a_table(db: &Db) {
     one_page(repo).await;
     let sql = "INSERT INTO pages (\"full url\", title) VALUES ($1, $2) \
                ON CONFLICT (\"full url\") DO UPDATE SET title = excluded.title RETURNING title";
+    let mysql = "INSERT INTO pages (`full url`, title) VALUES (?, ?) ON DUPLICATE KEY UPDATE title = VALUES(title)";
+    let sql = if db.backend.is_mysql_family() { mysql } else { sql };
     let result = repo.query(sql, &[&"/a", &"raw"]).await.unwrap();
-    assert_eq!(result.rows().len(), 1);
+    assert_eq!(result.rows().len(), usize::from(!db.backend.is_mysql_family()));
     assert_eq!(pages(repo).await, [row("/a", "raw", 10)]);
 }

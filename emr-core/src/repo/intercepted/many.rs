@@ -131,11 +131,10 @@ pub(super) async fn run_update<S: RowSink>(
     sink: impl Fn() -> S + Send + Sync,
 ) -> Result<(S, Done)> {
     let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
     let Change { verb, schema, body, assignments } = change;
     let make = |capabilities: &'static Capabilities| {
         let prefix = options.prefix.as_deref();
-        SqlBuilder::build(dialect, capabilities, |out| match back {
+        SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| match back {
             Some(items) => render::update_all_returning(out, body, assignments, items, prefix),
             None => render::update_all(out, body, assignments, prefix),
         })
@@ -155,10 +154,9 @@ async fn run_delete<S: RowSink>(
         Deletion::Delete(verb, schema, body) => (verb, schema, body),
     };
     let options = executor.call_options();
-    let dialect = executor.inner().0.dialect();
     let make = |capabilities: &'static Capabilities| {
         let prefix = options.prefix.as_deref();
-        SqlBuilder::build(dialect, capabilities, |out| match back {
+        SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| match back {
             Some(items) => render::delete_all_returning(out, body, items, prefix),
             None => render::delete_all(out, body, prefix),
         })

@@ -16,7 +16,6 @@ use crate::expr::SourceRef;
 use crate::intercept::{Operation, Walk};
 use crate::query::SelectBody;
 use crate::render::Returned;
-use crate::row::Discard;
 use crate::schema::{Schema, Syncable};
 use crate::sinks::Structs;
 use crate::transaction::Tx;
@@ -46,38 +45,48 @@ fn conflict(repo: &Repo<'_>, verb: &'static str, schema: &'static Schema, of: &C
 async fn tell_both<T: Syncable>(
     tx: &Tx,
     verb: &'static str,
-    written: &[(T, bool)],
+    written: &[Upserted<T>],
     inserted: Vec<&'static str>,
     conflict: &Conflict,
 ) -> Result<()> {
-    let of = |new: bool| written.iter().filter(move |(_, is_new)| *is_new == new).map(|(row, _)| row);
+    let of = |new: bool| written.iter().filter(move |one| one.is_inserted() == new).filter_map(Upserted::row);
     tell(tx, verb, T::schema(), Report::of(Operation::Insert, of(true), inserted)).await?;
     let updated = names(T::schema(), conflict.assignments.iter().flatten().map(|assignment| assignment.column));
     tell(tx, verb, T::schema(), Report::of(Operation::Update, of(false), updated)).await
 }
 
-/// Upserts a row that is prepared: what was written, and whether it is new.
+/// Upserts a row that is prepared.
 pub(in crate::repo) async fn upsert<T: Syncable, R: NewRow<T>>(
     executor: &impl Executor,
     new: &R,
     given: &Conflict,
-) -> Result<Option<(T, bool)>> {
+) -> Result<Upserted<T>> {
     let any = executor.as_any_repo();
     let repo = &Repo { repo: &any, options: executor.call_options() };
     let draft = row::<T, R>(repo, "upsert", new)?;
     let conflict = conflict(repo, "upsert", T::schema(), given)?;
     if !repo.interceptors().observe(T::schema()) {
-        return upsert::insert_row(repo, &draft, Some(&conflict)).await;
+        return row_of(repo, &draft, &conflict).await;
     }
     let tx = begin(repo).await?;
     let result = async {
-        let written: Option<(T, bool)> = upsert::insert_row(&tx, &draft, Some(&conflict)).await?;
+        let written = row_of(&tx, &draft, &conflict).await?;
         let columns = names(T::schema(), draft.columns()?.iter().copied());
-        tell_both(&tx, "upsert", written.as_slice(), columns, &conflict).await?;
+        tell_both(&tx, "upsert", std::slice::from_ref(&written), columns, &conflict).await?;
         Ok(written)
     };
     let result = result.await;
     finish(tx, result).await
+}
+
+async fn row_of<T: Syncable>(executor: &impl Executor, draft: &Draft<T>, conflict: &Conflict) -> Result<Upserted<T>> {
+    let written = upsert::insert_row::<T, Draft<T>, (T, Option<bool>)>(executor, draft, Some(conflict)).await?;
+    Ok(written.map_or(Upserted::Skipped, Upserted::of))
+}
+
+/// What came back of many rows, without those that were skipped.
+fn outcomes<T>(rows: Vec<(T, Option<bool>)>) -> Vec<Upserted<T>> {
+    rows.into_iter().map(Upserted::of).filter(|one| !one.is_skipped()).collect()
 }
 
 pub(in crate::repo) async fn upsert_all<T: Syncable, R: NewRow<T>>(
@@ -87,7 +96,7 @@ pub(in crate::repo) async fn upsert_all<T: Syncable, R: NewRow<T>>(
 ) -> Result<UpsertCounts> {
     let given = rows.len();
     let written = written(executor, rows, on_conflict).await?;
-    let outcomes: Vec<bool> = written.iter().map(|(_, inserted)| *inserted).collect();
+    let outcomes: Vec<_> = written.iter().map(|one| Some(one.is_inserted())).collect();
     Ok(UpsertCounts::of(given, &outcomes))
 }
 
@@ -96,14 +105,14 @@ pub(in crate::repo) async fn upsert_all_returning<T: Syncable, R: NewRow<T>>(
     rows: Vec<R>,
     on_conflict: &OnConflict<T>,
 ) -> Result<Vec<Upserted<T>>> {
-    Ok(written(executor, rows, on_conflict).await?.into_iter().map(Upserted::of).collect())
+    written(executor, rows, on_conflict).await
 }
 
 async fn written<T: Syncable, R: NewRow<T>>(
     executor: &impl Executor,
     rows: Vec<R>,
     on_conflict: &OnConflict<T>,
-) -> Result<Vec<(T, bool)>> {
+) -> Result<Vec<Upserted<T>>> {
     let any = executor.as_any_repo();
     let repo = &Repo { repo: &any, options: executor.call_options() };
     let drafts = drafts::<T, R>(repo, "upsert_all", rows)?;
@@ -115,11 +124,11 @@ async fn written<T: Syncable, R: NewRow<T>>(
         Many::of::<T, Plain<T>>(repo, drafts.into_iter().map(Plain).collect(), Some(&conflict), true)?
     };
     if !repo.interceptors().observe(T::schema()) {
-        return Ok(upsert::run_all::<T, (T, bool)>(repo, "upsert_all", &many).await?.0);
+        return Ok(outcomes(upsert::run_all::<T, (T, Option<bool>)>(repo, "upsert_all", &many).await?.0));
     }
     let tx = begin(repo).await?;
     let result = async {
-        let (written, _) = upsert::run_all::<T, (T, bool)>(&tx, "upsert_all", &many).await?;
+        let written = outcomes(upsert::run_all::<T, (T, Option<bool>)>(&tx, "upsert_all", &many).await?.0);
         tell_both(&tx, "upsert_all", &written, columns, &conflict).await?;
         Ok(written)
     };
@@ -139,18 +148,16 @@ pub(in crate::repo) async fn upsert_from<T: Syncable>(
     let (columns, query) = (&columns[..], &*query);
     let conflict = conflict(repo, "upsert_from", T::schema(), on_conflict)?;
     if !repo.interceptors().observe(T::schema()) {
-        let sink = || Discard;
-        let returned = Returned::Nothing;
-        return Ok(upsert::insert_from::<T, _>(repo, columns, query, Some(&conflict), returned, sink).await?.1);
+        return upsert::count_from::<T>(repo, columns, query, Some(&conflict)).await;
     }
     let tx = begin(repo).await?;
     let result = async {
-        let sink = || Structs::<(T, bool)>::with_capacity(0);
-        let (sink, count) =
-            upsert::insert_from::<T, _>(&tx, columns, query, Some(&conflict), Returned::Row, sink).await?;
+        let sink = || Structs::<(T, Option<bool>)>::with_capacity(0);
+        let (sink, _) = upsert::insert_from::<T, _>(&tx, columns, query, Some(&conflict), Returned::Row, sink).await?;
         let columns = names(T::schema(), columns.iter().copied());
-        tell_both(&tx, "upsert_from", &sink.rows, columns, &conflict).await?;
-        Ok(count)
+        let written = outcomes(sink.rows);
+        tell_both(&tx, "upsert_from", &written, columns, &conflict).await?;
+        Ok(written.len() as u64)
     };
     let result = result.await;
     finish(tx, result).await
