@@ -13,7 +13,7 @@ repo_cases![
     p5_preload_belongs_to,
     p6_preload_multiple_belongs_to,
     p7_preload_belongs_to_with_shared_parent,
-    p8_preload_many_to_many,
+    p8_sq26_preload_many_to_many,
     p12_missing_rows_pass_through,
     p15_preload_empty,
     p16_p17_p18_p19_preload_with_no_associated_entries,
@@ -109,7 +109,7 @@ async fn p7_preload_belongs_to_with_shared_parent(repo: &impl Repo) {
     assert!(Arc::ptr_eq(posts[0], posts[1]), "one row for both");
 }
 
-async fn p8_preload_many_to_many(repo: &impl Repo) {
+async fn p8_sq26_preload_many_to_many(repo: &impl Repo) {
     create(repo).await;
     let [p1, p2, p3] = [post(repo, "1", None).await, post(repo, "2", None).await, post(repo, "3", None).await];
     let [u1, u2, u3] = [user(repo, "1").await, user(repo, "2").await, user(repo, "3").await];

@@ -20,7 +20,9 @@ repo_cases![
     counting_combined_rows,
     r140_values_list,
     r141_values_list_with_the_types_of_a_schema,
-    r142_values_list_with_join,
+    r142_sq10_values_list_with_join,
+    sq9_values_of_instants,
+    sq11_values_in_an_expression,
     values_that_do_not_fit,
     with_ties,
 ];
@@ -192,7 +194,7 @@ async fn r141_values_list_with_the_types_of_a_schema(repo: &impl Repo) {
     assert_eq!(repo.all(empty).await.unwrap(), [] as [String; 0]);
 }
 
-async fn r142_values_list_with_join(repo: &impl Repo) {
+async fn r142_sq10_values_list_with_join(repo: &impl Repo) {
     blog(repo).await;
     let words = Alias::<()>::new("words");
     let list = numbers(&[(1, "eins"), (3, "drei"), (9, "neun")]).rows().alias(words);
@@ -211,6 +213,31 @@ async fn r142_values_list_with_join(repo: &impl Repo) {
         .join(numbers(&[(2, "two")]).rows().alias(again).on(again.named_col::<i64>("n").eq(words.named_col("n"))))
         .select((words.named_col::<String>("word"), again.named_col::<String>("word")));
     assert_eq!(repo.all(query).await.unwrap(), [("zwei".to_owned(), "two".to_owned())]);
+}
+
+async fn sq9_values_of_instants(repo: &impl Repo) {
+    let at =
+        |second: i64| chrono::DateTime::<chrono::Utc>::from_timestamp(1_700_000_000 + second, 250_000_000).unwrap();
+    let values = Values::new().column::<i64>("n").column::<chrono::DateTime<chrono::Utc>>("at");
+    let values = values.row(&[&1_i64, &at(5)]).row(&[&2_i64, &at(-5)]).row(&[&3_i64, &at(0)]);
+    let when = || col::<chrono::DateTime<chrono::Utc>>("at");
+    let query = values.rows().query().filter(when().ge(at(0))).order_by(when().asc());
+    let found = repo.all(query.select((col::<i64>("n"), when()))).await.unwrap();
+    assert_eq!(found, [(3, at(0)), (1, at(5))]);
+}
+
+async fn sq11_values_in_an_expression(repo: &impl Repo) {
+    blog(repo).await;
+    let words = numbers(&[(1, "eins"), (3, "drei"), (9, "neun")]);
+    let words = words.rows().query().select((col::<i64>("n").named("n"), col::<String>("word").named("word")));
+    let named = Alias::<()>::new("words");
+    let query = Article::query()
+        .with(cte("words", words))
+        .join(cte_rows("words").alias(named).on(named.named_col::<i64>("n").eq(Article::ID)))
+        .order_by(Article::ID.asc())
+        .select((Article::TITLE, named.named_col::<String>("word")));
+    let found = repo.all(query).await.unwrap();
+    assert_eq!(found, [("one".to_owned(), "eins".to_owned()), ("three".to_owned(), "drei".to_owned())]);
 }
 
 async fn values_that_do_not_fit(repo: &impl Repo) {

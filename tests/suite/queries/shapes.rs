@@ -22,7 +22,7 @@ repo_cases![
     r6_all_without_schema,
     r49_r50_fragment_source,
     a_wrong_type_is_a_decode_error,
-    hints_stand_behind_the_table,
+    sq2_hints_stand_behind_the_table,
     s15_to_sql_shows_what_would_be_sent,
     cyclic_associations_are_reported,
 ];
@@ -173,7 +173,7 @@ async fn a_wrong_type_is_a_decode_error(repo: &impl Repo) {
     assert!(error.to_string().contains("selected column 1"), "{error}");
 }
 
-async fn hints_stand_behind_the_table(repo: &impl Repo) {
+async fn sq2_hints_stand_behind_the_table(repo: &impl Repo) {
     blog(repo).await;
     let hint = match backend() {
         Backend::Postgres => "TABLESAMPLE SYSTEM (100)",
