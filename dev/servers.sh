@@ -8,50 +8,29 @@ STARTED_MARIADB= # the directory of a server of ours
 STARTED_COMPOSE= # set when compose runs servers of ours
 CLUSTER_BIN=     # where its programs are
 
-find_or_start_postgres() {
-    local source
-    for source in ${EMR_SERVERS_FROM:-environment local compose packages}; do
-        case "$source" in
-            environment | local) ;;
-            # A backend that may be missing is not worth installing a server for.
-            *) is_required postgres || continue ;;
-        esac
-        if "postgres_from_$source"; then
-            echo "postgres: $POSTGRES_FROM"
-            export EMR_POSTGRES_URL
-            # What was found is tested, whether or not it had to be.
-            is_required postgres || EMR_REQUIRE=${EMR_REQUIRE:+$EMR_REQUIRE,}postgres
-            return
-        fi
-    done
-    backend_is postgres "not run ($WHY_NOT)"
-    is_required postgres || return 0
-    echo "postgres: no server: $WHY_NOT" >&2
-    # This stage failed, and so will the whole run; the other backends can still be tested.
-    EMR_REQUIRE=$(tr ',' '\n' <<<"$EMR_REQUIRE" | grep -vx postgres | paste -sd ,)
-    return 1
-}
-
-# MariaDB: as PostgreSQL.
-find_or_start_mariadb() {
-    local source
+# find_or_start BACKEND: looks for a server, or starts one, and tells its address in EMR_<BACKEND>_URL.
+find_or_start() {
+    local backend=$1 source from="${1^^}_FROM"
     WHY_NOT=
     for source in ${EMR_SERVERS_FROM:-environment local compose packages}; do
         case "$source" in
             environment | local) ;;
-            *) is_required mariadb || continue ;;
+            # A backend that may be missing is not worth installing a server for.
+            *) is_required "$backend" || continue ;;
         esac
-        if "mariadb_from_$source"; then
-            echo "mariadb: $MARIADB_FROM"
-            export EMR_MARIADB_URL
-            is_required mariadb || EMR_REQUIRE=${EMR_REQUIRE:+$EMR_REQUIRE,}mariadb
+        if "${backend}_from_$source"; then
+            echo "$backend: ${!from}"
+            export "EMR_${backend^^}_URL"
+            # What was found is tested, whether or not it had to be.
+            is_required "$backend" || EMR_REQUIRE=${EMR_REQUIRE:+$EMR_REQUIRE,}$backend
             return
         fi
     done
-    backend_is mariadb "not run ($WHY_NOT)"
-    is_required mariadb || return 0
-    echo "mariadb: no server: $WHY_NOT" >&2
-    EMR_REQUIRE=$(tr ',' '\n' <<<"$EMR_REQUIRE" | grep -vx mariadb | paste -sd ,)
+    backend_is "$backend" "not run ($WHY_NOT)"
+    is_required "$backend" || return 0
+    echo "$backend: no server: $WHY_NOT" >&2
+    # This stage failed, and so will the whole run; the other backends can still be tested.
+    EMR_REQUIRE=$(tr ',' '\n' <<<"$EMR_REQUIRE" | grep -vx "$backend" | paste -sd ,)
     return 1
 }
 

@@ -207,3 +207,23 @@ pub(crate) const NULL: &str = "NULL";
 pub(crate) fn null_mismatch(expected: SqlType) -> Mismatch {
     Mismatch::new(format!("{} (the field is no Option)", expected.name()), NULL)
 }
+
+/// Calls a macro for each length of tuple that a row can be read into, with a type and a position for each item.
+macro_rules! each_tuple {
+    ($each:ident) => {
+        $each!(A 0);
+        $each!(A 0, B 1);
+        $each!(A 0, B 1, C 2);
+        $each!(A 0, B 1, C 2, D 3);
+        $each!(A 0, B 1, C 2, D 3, E 4);
+        $each!(A 0, B 1, C 2, D 3, E 4, F 5);
+        $each!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
+        $each!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
+        $each!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8);
+        $each!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9);
+        $each!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10);
+        $each!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11);
+    };
+}
+
+pub(crate) use each_tuple;

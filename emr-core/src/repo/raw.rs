@@ -8,7 +8,7 @@ use tracing::Instrument;
 use crate::connection::Done;
 use crate::connection::Role;
 use crate::error::{Error, ErrorKind, Result, TransactionFault};
-use crate::exec::{Call, Executor, Job, bounded, run};
+use crate::exec::{Call, Executor, Job, bounded, refuse_read_only, run};
 use crate::intercept::{SqlPlace, Walk};
 use crate::observe::{Outcome, Watch};
 use crate::render;
@@ -64,9 +64,7 @@ pub(super) async fn script(executor: &impl Executor, sql: &str) -> Result<()> {
     refuse_control(sql)?;
     let options = executor.call_options();
     seen(executor, "script", sql)?;
-    if options.read_only {
-        return Err(Error::new(ErrorKind::ReadOnly).with_repo(executor.inner().0.id()));
-    }
+    refuse_read_only(executor)?;
     let repo = executor.inner().0;
     let call = Call { role: Role::Write, table: None, verb: "script", enforced: false };
     let watch = Watch::begin(repo, call);
