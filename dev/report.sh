@@ -40,7 +40,7 @@ report() {
     esac
     printf '\n=== summary\n'
     printf '%s\n' "${STAGE_LINES[@]}"
-    for backend in sqlite postgres mariadb; do
+    for backend in sqlite postgres mariadb mysql; do
         echo "backend=$backend ${BACKENDS[$backend]:-$not_run}"
     done
     [ ${#ACCEPTANCE_LINES[@]} -eq 0 ] || printf '%s\n' "${ACCEPTANCE_LINES[@]}"

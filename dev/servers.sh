@@ -1,10 +1,11 @@
 # shellcheck shell=bash
 # Finds a server to test on, or starts one. Sourced by dev/test.
 #
-# Sets EMR_POSTGRES_URL and EMR_MARIADB_URL. What was started here is stopped by stop_servers; what was found is left alone.
+# Sets EMR_POSTGRES_URL, EMR_MARIADB_URL and EMR_MYSQL_URL. What was started here is stopped by stop_servers; what was found is left alone.
 
 STARTED_CLUSTER= # the directory of a cluster of ours
 STARTED_MARIADB= # the directory of a server of ours
+STARTED_MYSQL=   # the directory of a server of ours
 STARTED_COMPOSE= # set when compose runs servers of ours
 CLUSTER_BIN=     # where its programs are
 
@@ -15,6 +16,8 @@ find_or_start() {
     for source in ${EMR_SERVERS_FROM:-environment local compose packages}; do
         case "$source" in
             environment | local) ;;
+            # A container costs a machine that runs them nothing.
+            compose) is_required "$backend" || is_welcome "$backend" || continue ;;
             # A backend that may be missing is not worth installing a server for.
             *) is_required "$backend" || continue ;;
         esac
@@ -43,6 +46,12 @@ no() {
 
 is_required() {
     case ",${EMR_REQUIRE:-}," in *",$1,"*) ;; *) return 1 ;; esac
+}
+
+# Backends that are tested where they can be had: no Debian has a package of MySQL.
+WELCOME=${WELCOME:-}
+is_welcome() {
+    case " $WELCOME " in *" $1 "*) ;; *) return 1 ;; esac
 }
 
 postgres_from_environment() {
@@ -163,17 +172,97 @@ start_mariadb() {
     disown
 }
 
+mysql_from_environment() {
+    [ -n "${EMR_MYSQL_URL:-}" ] || no "EMR_MYSQL_URL is not set" || return
+    MYSQL_FROM="from EMR_MYSQL_URL"
+}
+
+mysql_from_local() {
+    answers_as_mysql 127.0.0.1 3307 || no "no MySQL answers at 127.0.0.1:3307" || return
+    EMR_MYSQL_URL=mysql://root@127.0.0.1:3307/mysql
+    MYSQL_FROM="found at 127.0.0.1:3307"
+}
+
+mysql_from_compose() {
+    docker info >/dev/null 2>&1 || no "no Docker engine runs" || return
+    docker compose version >/dev/null 2>&1 || no "Docker has no Compose" || return
+    local port
+    port=$(free_port) || no "no port is free" || return
+    STARTED_COMPOSE=yes
+    EMR_MYSQL_PORT=$port docker compose --project-name "emr-test-$$" up --detach --wait mysql ||
+        no "Docker Compose did not bring it up" || return
+    EMR_MYSQL_URL=mysql://root@127.0.0.1:$port/mysql
+    MYSQL_FROM="started by Docker Compose on port $port"
+}
+
+mysql_from_packages() {
+    if ! has_mysql_program; then
+        # Debian has it in unstable alone; Ubuntu has it.
+        apt-cache policy mysql-server 2>/dev/null | grep -q 'Candidate: [0-9]' ||
+            no "no MySQL program, and no package of it" || return
+        can_install_packages || no "no MySQL program, and no root with apt-get to install it" || return
+        install_packages mysql-server
+        has_mysql_program || no "the package mysql-server could not be installed" || return
+    fi
+    local port
+    port=$(free_port) || no "no port is free" || return
+    STARTED_MYSQL=$(mktemp -d) || return
+    start_mysql "$STARTED_MYSQL" "$port" >"$STARTED_MYSQL/start.log" 2>&1
+    local try
+    for try in {1..300}; do
+        ! answers_as_mysql 127.0.0.1 "$port" || break
+        sleep 0.1
+    done
+    if ((try == 300)); then
+        cat "$STARTED_MYSQL/start.log" >&2
+        no "a MySQL of our own did not start, see its log above" || return
+    fi
+    EMR_MYSQL_URL=mysql://root@127.0.0.1:$port/mysql
+    MYSQL_FROM="a server of our own on port $port, $(mysqld --version)"
+}
+
+# Whether there is a mysqld that is MySQL's own: MariaDB brings one of this name.
+has_mysql_program() {
+    command -v mysqld >/dev/null && ! mysqld --version 2>/dev/null | grep -qi mariadb
+}
+
+# start_mysql DIRECTORY PORT
+start_mysql() {
+    local user=()
+    ! is_root || user=(--user=mysql)
+    ! is_root || chown mysql "$1" || return
+    mysqld --no-defaults "${user[@]}" --datadir="$1/data" --initialize-insecure || return
+    # What is in it is thrown away, so it need not survive a crash.
+    mysqld --no-defaults "${user[@]}" --datadir="$1/data" --socket="$1/socket" --pid-file="$1/pid" --port="$2" \
+        --bind-address=127.0.0.1 --mysqlx=OFF --max-connections=300 --innodb-flush-log-at-trx-commit=0 --skip-log-bin &
+    disown
+}
+
 # Whether the first message of a server names MariaDB.
 answers_as_mariadb() {
+    first_message "$1" "$2" | grep -qai mariadb
+}
+
+# Whether it is the first message of a MySQL: a protocol of version 10 behind the length, and no word of MariaDB.
+answers_as_mysql() {
+    local message
+    message=$(first_message "$1" "$2" | od -An -v -tx1 -w60 | tr -d ' \n')
+    [ "${message:8:2}" = 0a ] && ! answers_as_mariadb "$1" "$2"
+}
+
+first_message() {
     # shellcheck disable=SC2016 # the inner shell expands them
-    timeout 5 bash -c 'exec 3<>"/dev/tcp/$0/$1" || exit; head -c 60 <&3' "$1" "$2" 2>/dev/null |
-        grep -qai mariadb
+    timeout 5 bash -c 'exec 3<>"/dev/tcp/$0/$1" || exit; head -c 60 <&3' "$1" "$2" 2>/dev/null
 }
 
 stop_servers() {
     if [ -n "$STARTED_MARIADB" ]; then
         [ ! -f "$STARTED_MARIADB/pid" ] || kill "$(cat "$STARTED_MARIADB/pid")" 2>/dev/null
         rm -rf "$STARTED_MARIADB"
+    fi
+    if [ -n "$STARTED_MYSQL" ]; then
+        [ ! -f "$STARTED_MYSQL/pid" ] || kill "$(cat "$STARTED_MYSQL/pid")" 2>/dev/null
+        rm -rf "$STARTED_MYSQL"
     fi
     if [ -n "$STARTED_CLUSTER" ]; then
         [ ! -f "$STARTED_CLUSTER/data/postmaster.pid" ] ||

@@ -3,22 +3,24 @@
 use crate::cases::Case;
 
 pub(crate) const USAGE: &str = "\
-usage: emr-bench --backend sqlite|postgres [--case NAME] [--rounds N] [--lib NAME,NAME] [--url URL]
+usage: emr-bench --backend sqlite|postgres|mariadb|mysql [--case NAME] [--rounds N] [--lib NAME,NAME] [--url URL]
 
   --case    one of the cases below; all of them where it is left out
   --rounds  how often each contender has its turn; 15 where it is left out
   --lib     the contenders to run beside `driver`, which always runs; all where it is left out
-  --url     the PostgreSQL server; else EMR_POSTGRES_URL, else postgres://postgres@127.0.0.1:5432/postgres
+  --url     the server; else EMR_POSTGRES_URL, EMR_MARIADB_URL or EMR_MYSQL_URL, else one without a password at
+            127.0.0.1: role postgres at 5432, root at 3306 (MariaDB) or 3307 (MySQL)
 
 cases: get_by_pk, get_by_pk_16, load_10k, filter_join, preload, stream_100k, insert_one, insert_many_100,
-       insert_many_1000, insert_many_10000, insert_graph, upsert_100, update_changes, tx_update, idle_repos_10k";
-
-const POSTGRES: &str = "postgres://postgres@127.0.0.1:5432/postgres";
+       insert_many_1000, insert_many_10000, insert_graph, upsert_100, update_changes, tx_update, idle_repos_10k,
+       writers_1, writers_8, writers_32, commit_to_event, commit_to_event_busy, catch_up_1m (PostgreSQL)";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Backend {
     Sqlite,
     Postgres,
+    Mariadb,
+    Mysql,
 }
 
 impl Backend {
@@ -26,7 +28,20 @@ impl Backend {
         match self {
             Backend::Sqlite => "sqlite",
             Backend::Postgres => "postgres",
+            Backend::Mariadb => "mariadb",
+            Backend::Mysql => "mysql",
         }
+    }
+
+    /// The server where none is named.
+    fn url(self) -> String {
+        let (variable, local) = match self {
+            Backend::Sqlite => return String::new(),
+            Backend::Postgres => ("EMR_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres"),
+            Backend::Mariadb => ("EMR_MARIADB_URL", "mariadb://root@127.0.0.1:3306/mysql"),
+            Backend::Mysql => ("EMR_MYSQL_URL", "mysql://root@127.0.0.1:3307/mysql"),
+        };
+        std::env::var(variable).unwrap_or_else(|_| local.to_owned())
     }
 }
 
@@ -55,7 +70,7 @@ impl Args {
             let value = words.next().ok_or_else(|| format!("{word} wants a value"))?;
             match word.as_str() {
                 "--backend" => {
-                    let known = [Backend::Sqlite, Backend::Postgres];
+                    let known = [Backend::Sqlite, Backend::Postgres, Backend::Mariadb, Backend::Mysql];
                     let found = known.into_iter().find(|backend| backend.name() == value);
                     backend = Some(found.ok_or_else(|| format!("there is no backend {value:?}"))?);
                 }
@@ -75,7 +90,7 @@ impl Args {
             }
         }
         let backend = backend.ok_or("--backend is missing")?;
-        let url = url.or_else(|| std::env::var("EMR_POSTGRES_URL").ok()).unwrap_or_else(|| POSTGRES.to_owned());
+        let url = url.unwrap_or_else(|| backend.url());
         let weigh = weigh.zip(place).map(|(lib, place)| Weigh { lib, place });
         Ok(Args { backend, cases, rounds, libs, url, weigh })
     }

@@ -31,6 +31,10 @@ pub(crate) enum Case {
     Upsert,
     UpdateChanges,
     TxUpdate,
+    Writers(usize),
+    CommitToEvent,
+    CommitToEventBusy,
+    CatchUp,
 }
 
 /// People of one `upsert`. Every second one is there already.
@@ -46,7 +50,7 @@ pub(crate) struct Turn {
 
 impl Case {
     /// The idle repos come first: they are weighed by the memory of a process that has done nothing else.
-    pub(crate) const ALL: [Case; 15] = [
+    pub(crate) const ALL: [Case; 21] = [
         Case::IdleRepos,
         Case::GetByPk,
         Case::GetByPk16,
@@ -62,6 +66,12 @@ impl Case {
         Case::Upsert,
         Case::UpdateChanges,
         Case::TxUpdate,
+        Case::Writers(1),
+        Case::Writers(8),
+        Case::Writers(32),
+        Case::CommitToEvent,
+        Case::CommitToEventBusy,
+        Case::CatchUp,
     ];
 
     pub(crate) fn name(self) -> String {
@@ -79,6 +89,10 @@ impl Case {
             Case::Upsert => format!("upsert_{UPSERTED}"),
             Case::UpdateChanges => "update_changes".to_owned(),
             Case::TxUpdate => "tx_update".to_owned(),
+            Case::Writers(writers) => format!("writers_{writers}"),
+            Case::CommitToEvent => "commit_to_event".to_owned(),
+            Case::CommitToEventBusy => "commit_to_event_busy".to_owned(),
+            Case::CatchUp => "catch_up_1m".to_owned(),
         }
     }
 
@@ -86,7 +100,9 @@ impl Case {
     /// What it returns, and what it left in the tables, is checked after the clock was stopped.
     pub(crate) async fn turn(self, contender: &Arc<dyn Contender>, ground: &mut dyn Ground, ops: i64) -> Result<Turn> {
         match self {
-            Case::IdleRepos => Err("it has no turns".into()),
+            Case::IdleRepos | Case::Writers(_) | Case::CommitToEvent | Case::CommitToEventBusy | Case::CatchUp => {
+                Err("it has no turns".into())
+            }
             Case::GetByPk => {
                 let ids: Vec<i64> = keys(ops).collect();
                 let expected = ids.iter().map(|id| user(*id)).collect::<Vec<_>>();

@@ -2,6 +2,7 @@
 
 pub(crate) mod emr;
 mod group;
+pub(crate) mod mysql_async;
 pub(crate) mod one_hop;
 pub(crate) mod rusqlite;
 pub(crate) mod tokio_postgres;

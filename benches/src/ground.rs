@@ -1,5 +1,6 @@
 //! The database of one run: made, filled, emptied between turns, looked at, dropped.
 
+pub(crate) mod mysql;
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
@@ -77,6 +78,7 @@ pub(crate) const TREES: &str = "SELECT id, name, NULL FROM roots UNION ALL \
 pub(crate) fn place(backend: Backend, url: &str, name: &str) -> Result<Box<dyn Place>> {
     Ok(match backend {
         Backend::Postgres => Box::new(postgres::PostgresPlace::new(url, name)?),
+        Backend::Mariadb | Backend::Mysql => Box::new(mysql::MySqlPlace::new(backend, url, name)?),
         Backend::Sqlite => Box::new(sqlite::SqlitePlace::new(name)),
     })
 }

@@ -9,6 +9,7 @@ mod idle;
 mod measure;
 mod pin;
 mod sum;
+mod watching;
 mod weigh;
 
 use std::process::ExitCode;
@@ -48,6 +49,9 @@ async fn run(args: &Args, pinned: Result<(), String>) -> Result<()> {
     }
     let mut ground: Box<dyn Ground> = match args.backend {
         Backend::Postgres => Box::new(ground::postgres::PostgresGround::create(&args.url).await?),
+        Backend::Mariadb | Backend::Mysql => {
+            Box::new(ground::mysql::MySqlGround::create(args.backend, &args.url).await?)
+        }
         Backend::Sqlite => Box::new(ground::sqlite::SqliteGround::create()?),
     };
     println!("# {} pool={} rounds={}", ground.describe().await?, contender::POOL, args.rounds);
@@ -55,6 +59,9 @@ async fn run(args: &Args, pinned: Result<(), String>) -> Result<()> {
     for &case in &args.cases {
         result = match case {
             Case::IdleRepos => idle::run(args.backend, &ground.options()).await,
+            Case::Writers(_) | Case::CommitToEvent | Case::CommitToEventBusy | Case::CatchUp => {
+                watching::run(args, case, &*ground).await
+            }
             _ => measure::run(args, case, &mut *ground, pinned.as_ref()).await,
         };
         if result.is_err() {

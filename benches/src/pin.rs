@@ -17,10 +17,25 @@ pub(crate) fn client() -> Result<()> {
     Ok(sched_setaffinity(None, &only(CLIENT))?)
 }
 
-/// Pins a process of the server.
-pub(crate) fn server(pid: i32) -> Result<()> {
+/// What a process or a thread of the server was before it was pinned.
+pub(crate) struct Pinned {
+    pid: Pid,
+    before: CpuSet,
+}
+
+impl Pinned {
+    /// Lets it run where it ran before. It may be gone by now.
+    pub(crate) fn free(self) {
+        let _ = sched_setaffinity(Some(self.pid), &self.before);
+    }
+}
+
+/// Pins a process or a thread of the server.
+pub(crate) fn server(pid: i32) -> Result<Pinned> {
     let pid = Pid::from_raw(pid).ok_or("0 is no process")?;
-    sched_setaffinity(Some(pid), &only(SERVER)).map_err(|error| format!("the server's processes stay: {error}").into())
+    let before = sched_getaffinity(Some(pid))?;
+    sched_setaffinity(Some(pid), &only(SERVER)).map_err(|error| format!("the server's processes stay: {error}"))?;
+    Ok(Pinned { pid, before })
 }
 
 fn only(core: usize) -> CpuSet {

@@ -38,3 +38,6 @@ pub mod interceptors {}
 
 #[doc = include_str!("src/coming_from_ecto.md")]
 pub mod coming_from_ecto {}
+
+#[doc = include_str!("src/watching.md")]
+pub mod watching {}

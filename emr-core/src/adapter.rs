@@ -8,6 +8,7 @@ use crate::connection::Connector;
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::options::RepoOptions;
+use crate::watch::ChangeLog;
 
 /// One backend. An adapter crate implements it and registers itself:
 ///
@@ -29,11 +30,25 @@ pub trait Adapter: Send + Sync + 'static {
     /// The port where its servers listen; `None` for an engine without a server.
     fn default_port(&self) -> Option<u16>;
 
+    /// The names of the settings that only this adapter knows: those that it takes from
+    /// [`RepoOptions::extra`](crate::RepoOptions::extra).
+    fn settings(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Checks the options and makes what opens connections. No I/O.
     ///
     /// # Errors
     /// [`Config`](crate::ErrorKind::Config) for an option that is missing, wrong, or not for this backend.
     fn connector(&self, options: &RepoOptions) -> Result<Arc<dyn Connector>>;
+
+    /// The change logs of the database that the options name. No I/O.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) in an adapter without a watcher.
+    fn change_log(&self, _options: &RepoOptions) -> Result<Arc<dyn ChangeLog>> {
+        Err(Error::unsupported("watchers", self.name()))
+    }
 
     /// Creates the database that the options name.
     ///
@@ -93,6 +108,9 @@ fn missing(option: &str, name: &str) -> Error {
     compiled_in.sort_unstable();
     let compiled_in = if compiled_in.is_empty() { "none is compiled in".to_owned() } else { compiled_in.join(", ") };
     match KNOWN.iter().find(|(known, schemes, _)| *known == name || schemes.contains(&name)) {
+        Some((known, ..)) if adapters().any(|adapter| adapter.name() == *known) => {
+            Error::config(option, format!("no adapter is called {name:?}: write {known:?}"))
+        }
         Some((known, _, feature)) => Error::config(
             option,
             format!(

@@ -15,6 +15,7 @@ pub use assoc::{AssocExt, BuildAssoc};
 pub(crate) use assoc::{equalities, filter};
 pub(crate) use content::Content;
 pub(crate) use ends::{Ends, Few, Link, fitting};
+pub(crate) use path::flat_steps;
 pub use path::{IntoPath, Path};
 pub use record::Record;
 pub use slot::Slot;

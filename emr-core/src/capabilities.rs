@@ -103,6 +103,8 @@ pub struct Capabilities {
     pub deferrable_transactions: bool,
     /// Transactions can take locks that are names and no rows.
     pub advisory_locks: bool,
+    /// A transaction can say who makes its writes, for watchers.
+    pub origins: bool,
     /// Floats can be NaN and infinite.
     pub special_floats: bool,
     /// A cursor lives only inside a transaction.
@@ -204,6 +206,7 @@ impl Capabilities {
             read_only_transactions: false,
             deferrable_transactions: false,
             advisory_locks: false,
+            origins: false,
             special_floats: false,
             cursor_needs_transaction: false,
         }

@@ -39,6 +39,7 @@ use crate::schema::{Generated, Schema, Syncable};
 use crate::transaction::Tx;
 use crate::types::Field;
 use crate::value::Value;
+use crate::watch::TypedWatcher;
 
 /// Columns and the values that they shall have. Unset columns keep their value, or take the database's
 /// default in a new row.
@@ -382,6 +383,11 @@ pub trait SyncableExt: Syncable {
     /// A name for the table, for queries that read it more than once.
     fn alias(name: &'static str) -> Alias<Self> {
         Alias::new(name)
+    }
+
+    /// The rows, to be watched: put it into a [`WatchSet`](crate::watch::WatchSet).
+    fn watch() -> TypedWatcher<Self> {
+        TypedWatcher::new()
     }
 
     /// The column of this field, chosen at run time: for filters and orders that come from input.

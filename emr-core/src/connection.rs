@@ -1,7 +1,7 @@
 //! The seam between the repo and one connection of a driver.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
@@ -99,6 +99,10 @@ pub trait Connection: Send {
 
     /// Inserts many rows that set the same columns, by the fastest road of the engine, all or none.
     /// Outside a transaction the adapter opens one if it needs more than one statement.
+    ///
+    /// Where the server gives nothing back ([`Capabilities::insert_returning`]), the adapter selects the stored rows again
+    /// ([`render::inserted`](crate::render::inserted)); it is asked only for rows whose keys can be told. What became of a
+    /// row with a conflict it then says of a single one alone ([`render::outcome`](crate::render::outcome)).
     async fn insert_many(
         &mut self,
         controls: &[Control],
@@ -129,6 +133,21 @@ pub trait Connection: Send {
     /// Whether a transaction is open. Without I/O.
     fn in_transaction(&self) -> bool;
 
+    /// Whether only the server can tell if the connection, idle since then, is still there. Without I/O. The pool asks when
+    /// it hands a connection out, and [checks](Connection::check) one that is in doubt: a driver that does nothing while its
+    /// connection lies idle does not see the server close it, and a write that is lost on the way cannot be sent again.
+    fn is_in_doubt(&self, _idle_since: Instant) -> bool {
+        false
+    }
+
+    /// Asks the server for a sign of life.
+    ///
+    /// # Errors
+    /// [`ConnectionLost`](crate::ErrorKind::ConnectionLost) if there is none: the connection is then dropped.
+    async fn check(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// Brings an abandoned connection back: cancels what runs at the server, rolls back, closes cursors.
     ///
     /// # Errors
@@ -151,7 +170,7 @@ pub struct Step<'a> {
 pub struct Done {
     /// Rows written, or matched by an update; rows returned by a read.
     pub rows: u64,
-    /// The key that the engine counted for the last inserted row, where it reports one.
+    /// The key that the engine counted for the inserted row, where it reports one; of several rows, for the first.
     pub last_insert_id: Option<i64>,
     /// Of a fetch: there are no more rows.
     pub end: bool,
@@ -191,6 +210,8 @@ pub struct Begin {
     pub read_only: bool,
     /// Waits for a snapshot that no other transaction can make fail.
     pub deferrable: bool,
+    /// What watchers shall show as who made the writes.
+    pub origin: Option<Arc<str>>,
     /// Is there for one cursor alone, and ends with it.
     pub for_cursor: bool,
 }

@@ -3,6 +3,7 @@
 use crate::capabilities::Capabilities;
 use crate::explain::ExplainOptions;
 use crate::expr::Function;
+use crate::lexis::Lexis;
 use crate::schema::ColumnDef;
 use crate::sql::SqlBuilder;
 use crate::value::{SqlType, Value};
@@ -15,6 +16,17 @@ pub trait Dialect: Send + Sync + 'static {
 
     /// What the oldest supported server can do: for SQL that is made before a connection exists.
     fn baseline(&self) -> Capabilities;
+
+    /// How its lexer reads SQL.
+    fn lexis(&self) -> &'static Lexis {
+        &Lexis::PLAIN
+    }
+
+    /// Whether a statement that begins with these words commits what was done before it, as DDL does on some engines.
+    /// There are four; those after the statement's end are empty.
+    fn commits_by_itself(&self, _words: [&str; 4]) -> bool {
+        false
+    }
 
     /// The quotes around identifiers. The closing one is doubled inside.
     fn quotes(&self) -> (char, char) {
@@ -63,6 +75,11 @@ pub trait Dialect: Send + Sync + 'static {
         " / "
     }
 
+    /// By how much a counted key is larger than the one before it, in one statement.
+    fn counted_step(&self) -> &'static str {
+        "1"
+    }
+
     /// How a row of nothing but defaults is inserted.
     fn default_row(&self) -> &'static str {
         " DEFAULT VALUES"
@@ -71,6 +88,11 @@ pub trait Dialect: Send + Sync + 'static {
     /// How an insert says what is done where a key is taken.
     fn upsert_style(&self) -> UpsertStyle {
         UpsertStyle::DuplicateKey
+    }
+
+    /// Whether `ON DUPLICATE KEY UPDATE` knows the row that was not inserted by a name. Else a function gives its columns.
+    fn names_new_row(&self) -> bool {
+        false
     }
 
     /// Whether RETURNING calls the table of an UPDATE or DELETE by its alias. Else by its own name.

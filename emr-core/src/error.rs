@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::changeset::Errors;
+use crate::watch::WatchFault;
 
 /// The result of every fallible call in EMR.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -208,6 +209,8 @@ pub enum ErrorKind {
         /// The server's message.
         message: String,
     },
+    /// A watcher cannot do what it was asked to.
+    Watch(WatchFault),
     /// A migration could not be run.
     Migration {
         /// Its version.
@@ -303,8 +306,12 @@ pub enum TransactionFault {
     Aborted,
     /// The transaction's own timeout passed.
     TimedOut,
-    /// A statement that begins or ends a transaction was sent as raw SQL.
+    /// A statement that begins or ends a transaction, or sets how the session runs them, was sent as raw SQL.
     RawControl,
+    /// A statement in it ended it at the server, where what was done before it is now committed or undone.
+    Ended,
+    /// A statement left a transaction open that nobody would end; it is rolled back, and the connection with it.
+    LeftOpen,
     /// A test repo has one connection, and somebody else's transaction on it did not end while the call waited. Of other
     /// repos: never.
     OtherOpen {
@@ -399,6 +406,19 @@ impl Error {
     /// A transaction refuses a call.
     pub fn transaction(fault: TransactionFault) -> Self {
         Error::new(ErrorKind::Transaction(fault))
+    }
+
+    /// A watcher cannot do what it was asked to.
+    pub fn watch(fault: WatchFault) -> Self {
+        Error::new(ErrorKind::Watch(fault))
+    }
+
+    /// What is wrong with a watcher, where that is why the call failed.
+    pub fn watch_fault(&self) -> Option<&WatchFault> {
+        match &self.0.kind {
+            ErrorKind::Watch(fault) => Some(fault),
+            _ => None,
+        }
     }
 
     /// A connection broke.

@@ -46,6 +46,8 @@ pub struct CallOptions {
     pub read_only: bool,
     /// Who sees every query and every write.
     pub interceptors: Interceptors,
+    /// What writes say of who made them.
+    pub origin: Option<Arc<str>>,
 }
 
 impl CallOptions {
@@ -61,6 +63,7 @@ impl CallOptions {
             prefix: options.prefix.clone(),
             read_only: options.read_only.unwrap_or(false),
             interceptors: options.interceptors.clone(),
+            origin: None,
         }
     }
 }
@@ -195,7 +198,22 @@ impl Ticket<'_, '_> {
         }
     }
 
-    /// The statement came back.
+    /// The statement came back. One that went well is an error all the same if it ended the transaction that it was in,
+    /// or left one open that nobody would end.
+    pub(crate) fn end_with<R>(self, result: Result<R>) -> Result<R> {
+        let result = match (&mut self.lease.kind, result) {
+            (Kind::Tx(tx, connection), Ok(found)) => connection.still_open(&tx.core).map(|()| found),
+            (Kind::Pooled(pooled, _), Ok(found)) => pooled.refuse_left_open().map(|()| found),
+            (Kind::Checkout(held), Ok(found)) => {
+                held.pooled().and_then(|pooled| pooled.refuse_left_open()).map(|()| found)
+            }
+            (_, failed) => failed,
+        };
+        self.end(result.as_ref().err());
+        result
+    }
+
+    /// The statement came back, or a part of what opens a stream.
     pub(crate) fn end(mut self, error: Option<&Error>) {
         self.ended = true;
         if let Kind::Tx(tx, connection) = &mut self.lease.kind {
@@ -237,6 +255,7 @@ impl Executor for RepoHandle {
 
     async fn start(&self, options: TransactionOptions) -> Result<Tx> {
         options.refuse_retry()?;
+        let options = options.or_origin(self.own_options().and_then(|own| own.origin.as_ref()));
         let read_only = options.begin.read_only || self.call_options().read_only;
         let role = if read_only { Role::Read } else { Role::Write };
         let waiting = AtomicBool::new(false);
@@ -321,6 +340,7 @@ impl Executor for Checkout {
     }
 
     async fn start(&self, options: TransactionOptions) -> Result<Tx> {
+        let options = options.or_origin(self.options.origin.as_ref());
         options.check(self.core.repo.capabilities())?;
         let pooled = self.core.take().await?;
         let tx = Tx::on_checkout(Arc::clone(&self.core.repo), pooled, Arc::clone(&self.core), &options);
@@ -374,6 +394,9 @@ impl<R: Executor> Executor for With<'_, R> {
     async fn start(&self, mut options: TransactionOptions) -> Result<Tx> {
         if self.options.read_only && !self.is_transaction() {
             options = options.read_only();
+        }
+        if !self.is_transaction() {
+            options = options.or_origin(self.options.origin.as_ref());
         }
         Ok(self.repo.start(options).await?.with_options(self.options.clone()))
     }
@@ -522,6 +545,9 @@ async fn run_erased<'q>(
     if options.read_only && call.role == Role::Write && !call.enforced {
         return Err(Error::new(ErrorKind::ReadOnly).with_repo(repo.id()));
     }
+    if options.origin.is_some() && call.role == Role::Write && !executor.is_transaction() {
+        return Box::pin(run_stamped(executor, options, call, make, sink)).await;
+    }
     let watch = Watch::begin(repo, call);
     let has_connection = AtomicBool::new(false);
     let mut queue = None;
@@ -546,8 +572,7 @@ async fn run_erased<'q>(
                         Err(error) => Err(error),
                     },
                 };
-                ticket.end(result.as_ref().err());
-                match result {
+                match ticket.end_with(result) {
                     Err(error) if stale && retryable(&error, call.role) => {}
                     result => return result,
                 }
@@ -568,6 +593,20 @@ async fn run_erased<'q>(
     let rows = result.as_ref().map(|(_, done)| done.rows);
     watch.end(repo, call, &Outcome { text, statement, params, queue, decode, result: rows });
     result
+}
+
+/// Runs a statement in a transaction of its own, which says who made the write.
+async fn run_stamped(
+    executor: AnyRepo<'_>,
+    options: CallOptions,
+    call: Call,
+    make: Make<'_, '_>,
+    sink: MakeSink<'_>,
+) -> Result<(Box<dyn RowSink>, Done)> {
+    let tx = executor.start(TransactionOptions::new().or_origin(options.origin.as_ref())).await?;
+    let result = run_erased(AnyRepo::Tx(&tx), options, call, make, sink).await?;
+    tx.commit().await?;
+    Ok(result)
 }
 
 /// Whether the statement may be sent again on another connection.

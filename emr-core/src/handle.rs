@@ -75,9 +75,7 @@ impl RepoHandle {
     /// # Errors
     /// [`Config`](crate::ErrorKind::Config) for wrong settings.
     pub(crate) fn new(id: Arc<str>, options: RepoOptions, definition: Option<&'static Definition>) -> Result<Self> {
-        options.check()?;
-        let adapter = options.adapter()?;
-        let mut connector = adapter.connector(&options)?;
+        let (adapter, mut connector) = options.connector()?;
         for layer in &options.layers {
             connector = layer.wrap(connector)?;
         }

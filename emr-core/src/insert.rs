@@ -8,7 +8,7 @@ use crate::changeset::NewRow;
 use crate::conflict::Conflict;
 use crate::draft::Computed;
 use crate::render::{Insert, Returned};
-use crate::schema::{Schema, Syncable};
+use crate::schema::{Generated, Schema, Syncable};
 use crate::value::Value;
 
 /// Rows that all set the same columns. Cloning copies pointers, so that a blocking adapter can take the
@@ -64,10 +64,23 @@ impl BulkInsert {
         Insert { schema: self.schema, prefix, columns: &self.columns, conflict, returned }
     }
 
+    /// Whether the keys of the stored rows are known once they are inserted.
+    pub(crate) fn tells_keys(&self) -> bool {
+        tells_keys(self.schema, &self.columns)
+    }
+
     /// The same insert, of some of the rows.
     pub fn slice(&self, rows: Range<usize>) -> BulkInsert {
         BulkInsert { rows: self.rows.start + rows.start..self.rows.start + rows.end, ..self.clone() }
     }
+}
+
+/// Whether the key of a new row that sets these columns is known once it is inserted: it is given, or counted by the
+/// database, which then tells it.
+pub(crate) fn tells_keys(schema: &Schema, columns: &[usize]) -> bool {
+    let counted = |column: usize| matches!(schema.columns[column].generated, Generated::Identity);
+    let mut key = schema.primary_key.iter();
+    !schema.primary_key.is_empty() && key.all(|&column| columns.contains(&column) || counted(column))
 }
 
 /// Values by row and column.
@@ -95,5 +108,28 @@ impl<T: Syncable, R: NewRow<T>> RowSource for Rows<T, R> {
 
     fn computed(&self, row: usize, column: usize) -> Option<Computed<'_>> {
         self.rows[row].computed(column)
+    }
+}
+
+/// Values of some columns, row by row.
+pub(crate) struct Cells {
+    width: usize,
+    /// Where the column of a schema is in a row.
+    places: Vec<usize>,
+    values: Vec<Value<'static>>,
+}
+
+impl Cells {
+    /// The values stand in the order of these columns.
+    pub(crate) fn of(schema: &Schema, columns: &[usize], values: Vec<Value<'static>>) -> Self {
+        let mut places = vec![0; schema.columns.len()];
+        columns.iter().enumerate().for_each(|(at, &column)| places[column] = at);
+        Cells { width: columns.len(), places, values }
+    }
+}
+
+impl RowSource for Cells {
+    fn cell(&self, row: usize, column: usize) -> Value<'_> {
+        self.values[row * self.width + self.places[column]].borrowed()
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Lifecycle {
     born: Instant,
     reason: Mutex<Option<StopReason>>,
     drained: Notify,
+    /// Wakes what runs without end when the repo is stopped.
+    stopping: Notify,
     /// Wakes running calls of a stopped repo whose time to drain is over.
     cut: Notify,
 }
@@ -36,6 +38,7 @@ impl Lifecycle {
             born: Instant::now(),
             reason: Mutex::new(None),
             drained: Notify::new(),
+            stopping: Notify::new(),
             cut: Notify::new(),
         }
     }
@@ -114,6 +117,7 @@ impl Lifecycle {
         let first = self.uses.fetch_or(STOPPED, Ordering::AcqRel) & STOPPED == 0;
         if first {
             *reason = Some(StopReason::Requested);
+            self.stopping.notify_waiters();
         }
         first
     }
@@ -138,6 +142,16 @@ impl Lifecycle {
         self.uses.fetch_or(CUT, Ordering::AcqRel);
         self.cut.notify_waiters();
         self.running()
+    }
+
+    /// Ends when the repo is stopped: for uses that would else never end.
+    pub(crate) async fn stopping(&self) {
+        let stopping = self.stopping.notified();
+        tokio::pin!(stopping);
+        stopping.as_mut().enable();
+        if !self.is_stopped() {
+            stopping.await;
+        }
     }
 
     /// Ends when running uses are cut off.

@@ -7,14 +7,14 @@ use std::pin::Pin;
 
 use chrono::{DateTime, Utc};
 
-use crate::error::{Error, ErrorKind, Result, TransactionFault};
+use crate::error::{Error, ErrorKind, Result};
 use crate::query::Query;
 use crate::render;
 use crate::repo::{Repo, Transactional};
 use crate::row::Cells;
 use crate::schema::{ColumnDef, Generated, Schema, Syncable};
 use crate::sql::SqlBuilder;
-use crate::transaction::Tx;
+use crate::transaction::{TransactionOptions, Tx};
 use crate::types::{Field, now};
 use crate::value::{SqlType, Value};
 
@@ -27,7 +27,8 @@ type Function = Box<dyn for<'a> Fn(&'a Tx) -> MigrationFuture<'a> + Send + Sync>
 /// processes may run the same migrations at the same time: a lock lets one of them do each.
 ///
 /// What was run stands in the table `emr_migrations`. On engines whose DDL cannot be undone a failed migration
-/// may leave a part behind.
+/// may leave a part behind: each DDL statement commits what was done before it, and what follows it in a function is in
+/// another transaction.
 ///
 /// ```
 /// # use emr_core::Migrator;
@@ -312,13 +313,11 @@ impl Action {
         match self {
             Action::Sql(sql) => repo.script(sql).await,
             Action::Function(function) => {
-                let tx = repo.begin().await?;
+                // Its DDL commits.
+                let options = TransactionOptions { begins_anew: true, ..TransactionOptions::new() };
+                let tx = repo.begin_with(options).await?;
                 function(&tx).await?;
-                match tx.commit().await {
-                    // Its DDL has committed it.
-                    Err(error) if matches!(error.kind(), ErrorKind::Transaction(TransactionFault::Lost)) => Ok(()),
-                    ended => ended,
-                }
+                tx.commit().await
             }
         }
     }

@@ -102,12 +102,19 @@ impl Definition {
         defaults.as_ref().map_err(Error::share)
     }
 
+    /// The settings for an environment name, from the environment.
+    fn conf(&self, environment: &str) -> Result<RepoOptions> {
+        let backend = self.defaults()?.database_type.as_deref();
+        RepoOptions::of_backend_from_vars(backend, self.env_prefix, environment, |variable| std::env::var_os(variable))
+    }
+
     fn merge(&self, options: RepoOptions) -> Result<RepoOptions> {
         let defaults = self.defaults()?;
         if let (Some(own), Some(given)) = (&defaults.database_type, &options.database_type)
             && own != given
         {
-            return Err(Error::config("database", format!("{} is for {own}, not for {given}", self.name)));
+            let error = Error::config("database", format!("{} is for {own}, not for {given}", self.name));
+            return Err(options.blame_backend(error));
         }
         Ok(options.or(defaults))
     }
@@ -188,13 +195,13 @@ pub trait MultiRepo {
     /// The settings and the running repos.
     fn definition() -> &'static Definition;
 
-    /// The settings for an environment name, from the environment (see [`RepoOptions::from_env`]). Implement
-    /// [`MultiRepo`] by hand to take them from elsewhere.
+    /// The settings for an environment name: from the environment (see [`RepoOptions::from_env`]), or by the function
+    /// that `#[repo(conf = path::to::function)]` names.
     ///
     /// # Errors
-    /// As [`RepoOptions::from_env`].
+    /// As [`RepoOptions::from_env`], or as that function.
     fn conf(environment: &str) -> Result<RepoOptions> {
-        RepoOptions::from_env(Self::definition().env_prefix, environment)
+        Self::definition().conf(environment)
     }
 
     /// Starts a repo on a server, under a fresh id.
@@ -338,8 +345,7 @@ impl RepoOptions {
     /// # Errors
     /// If the server cannot be reached or refuses; [`Unsupported`](ErrorKind::Unsupported) for a database in memory.
     pub async fn create_database(&self) -> Result<bool> {
-        self.check()?;
-        self.adapter()?.create_database(self).await
+        self.checked_adapter()?.create_database(self).await.map_err(|error| self.blame(error))
     }
 
     /// Drops the database that the options name, with all that is in it. `false` if there is none.
@@ -347,8 +353,7 @@ impl RepoOptions {
     /// # Errors
     /// As [`create_database`](RepoOptions::create_database).
     pub async fn drop_database(&self) -> Result<bool> {
-        self.check()?;
-        self.adapter()?.drop_database(self).await
+        self.checked_adapter()?.drop_database(self).await.map_err(|error| self.blame(error))
     }
 
     /// Whether the database that the options name exists.
@@ -356,7 +361,6 @@ impl RepoOptions {
     /// # Errors
     /// As [`create_database`](RepoOptions::create_database).
     pub async fn database_exists(&self) -> Result<bool> {
-        self.check()?;
-        self.adapter()?.database_exists(self).await
+        self.checked_adapter()?.database_exists(self).await.map_err(|error| self.blame(error))
     }
 }

@@ -1,5 +1,6 @@
 //! The settings of a repo: by builder, by URL, from the environment.
 
+mod environment;
 mod text;
 
 use std::collections::BTreeMap;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::adapter::{Adapter, adapter_named};
-use crate::connection::Layer;
+use crate::connection::{Connector, Layer};
 use crate::error::{Error, Result};
 use crate::intercept::{Interceptor, Interceptors};
 use crate::observe::QueryLog;
@@ -160,7 +161,8 @@ pub struct RepoOptions {
     pub connection_idle_timeout: Option<Timeout>,
     /// Encryption.
     pub tls: Option<TlsMode>,
-    /// A file with the certificates (PEM) of the authorities to trust; the system's where `None`.
+    /// A file with the certificates (PEM) of the authorities to trust; the system's where `None`. Refused unless
+    /// [`tls`](RepoOptions::tls) is [`VerifyFull`](TlsMode::VerifyFull).
     pub tls_ca: Option<PathBuf>,
     /// How statements are prepared.
     pub prepare: Option<PrepareMode>,
@@ -180,6 +182,9 @@ pub struct RepoOptions {
     pub interceptors: Interceptors,
     /// Settings that only the adapter knows.
     pub extra: BTreeMap<String, String>,
+    /// The environment variables that settings came from, by the names of the settings. Errors about these settings
+    /// name the variable. Not compared where the settings of two repos are.
+    pub variables: BTreeMap<String, String>,
 }
 
 macro_rules! setters {
@@ -188,6 +193,7 @@ macro_rules! setters {
             $(#[$doc])*
             pub fn $name(mut self, $name: $from) -> Self {
                 self.$name = Some($convert($name));
+                self.variables.remove(stringify!($name));
                 self
             }
         )*
@@ -252,7 +258,7 @@ impl RepoOptions {
         connection_idle_timeout: impl Into<Timeout> => Into::into;
         /// Encryption.
         tls: TlsMode => std::convert::identity;
-        /// A file with the certificates of the authorities to trust.
+        /// A file with the certificates of the authorities to trust, with [`TlsMode::VerifyFull`].
         tls_ca: impl Into<PathBuf> => Into::into;
         /// How statements are prepared.
         prepare: PrepareMode => std::convert::identity;
@@ -277,7 +283,9 @@ impl RepoOptions {
 
     /// A setting that only the adapter knows.
     pub fn extra(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.extra.insert(name.into(), value.into());
+        let name = name.into();
+        self.variables.remove(&name);
+        self.extra.insert(name, value.into());
         self
     }
 
@@ -308,6 +316,11 @@ impl RepoOptions {
 
     /// These settings, with `defaults` for those that are not set.
     pub fn or(self, defaults: &RepoOptions) -> RepoOptions {
+        let mut variables = defaults.variables.clone();
+        // What is set here did not come from where the default came from.
+        let own = self.differing(&RepoOptions::default());
+        variables.retain(|name, _| !own.contains(&name.as_str()) && !self.extra.contains_key(name));
+        variables.extend(self.variables);
         let mut extra = defaults.extra.clone();
         extra.extend(self.extra);
         let mut layers = defaults.layers.clone();
@@ -315,7 +328,7 @@ impl RepoOptions {
         let interceptors = if self.interceptors.is_empty() { defaults.interceptors.clone() } else { self.interceptors };
         macro_rules! merged {
             ($($name:ident),*) => {
-                RepoOptions { extra, layers, interceptors, $($name: self.$name.or_else(|| defaults.$name.clone())),* }
+                RepoOptions { extra, variables, layers, interceptors, $($name: self.$name.or_else(|| defaults.$name.clone())),* }
             };
         }
         merged!(
@@ -348,12 +361,28 @@ impl RepoOptions {
     /// [`Config`](crate::ErrorKind::Config) if none is named or the named one is not compiled in.
     pub fn adapter(&self) -> Result<&'static dyn Adapter> {
         match &self.database_type {
-            Some(name) => adapter_named(name),
+            Some(name) => adapter_named(name).map_err(|error| self.blame_backend(error)),
             None => Err(Error::config(
                 "database",
                 "no backend is named: start from a URL, or write #[repo(database = \"postgres\")] or `database_type`",
             )),
         }
+    }
+
+    /// What opens connections with these settings. No I/O, but for a file of certificates.
+    ///
+    /// # Errors
+    /// [`Config`](crate::ErrorKind::Config), which names the environment variable if the wrong setting came from one.
+    pub(crate) fn connector(&self) -> Result<(&'static dyn Adapter, Arc<dyn Connector>)> {
+        let adapter = self.checked_adapter()?;
+        let connector = adapter.connector(self).and_then(|connector| self.check_tls().map(|()| connector));
+        connector.map(|connector| (adapter, connector)).map_err(|error| self.blame(error))
+    }
+
+    /// The adapter, after a check of what no backend allows.
+    pub(crate) fn checked_adapter(&self) -> Result<&'static dyn Adapter> {
+        self.check().map_err(|error| self.blame(error))?;
+        self.adapter()
     }
 
     /// The most connections.
@@ -403,6 +432,17 @@ impl RepoOptions {
             }
         }
         Ok(())
+    }
+
+    /// Refuses authorities that nobody would ask: whoever names them counts on their being asked.
+    fn check_tls(&self) -> Result<()> {
+        match (&self.tls_ca, self.tls.unwrap_or_default()) {
+            (Some(_), TlsMode::Disable | TlsMode::Prefer | TlsMode::Require) => Err(Error::config(
+                "tls_ca",
+                "no certificate is checked in this mode, so that it would have no effect: write tls = verify-full as well",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// The names of the settings in which the two differ. Hooks are not compared.

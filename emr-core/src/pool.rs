@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::capabilities::Server;
 use crate::connection::{Connection, Connector, PoolSplit, Role};
-use crate::error::{ConnectFailure, Error, ErrorKind, Result};
+use crate::error::{ConnectFailure, Error, ErrorKind, Result, TransactionFault};
 
 /// The pools of a running repo.
 pub(crate) struct Pools {
@@ -175,7 +175,7 @@ impl Pools {
         loop {
             let mut failed = part.failed.clone();
             failed.mark_unchanged();
-            let slot = tokio::select! {
+            let mut slot = tokio::select! {
                 biased;
                 slot = part.pool.get_owned() => slot.map_err(|error| match error {
                     bb8::RunError::User(error) => error,
@@ -184,9 +184,17 @@ impl Pools {
                 error = connect_failure(&mut failed, &part.pool) => return Err(error),
             };
             // One that closed while it lay idle is dropped here, and the next one taken.
-            if !slot.connection.is_closed() {
-                return Ok(Pooled { slot: Some(slot) });
+            if slot.connection.is_closed() {
+                continue;
             }
+            if slot.used
+                && slot.connection.is_in_doubt(slot.last_used.into_std())
+                && slot.connection.check().await.is_err()
+            {
+                slot.generation = u64::MAX;
+                continue;
+            }
+            return Ok(Pooled { slot: Some(slot) });
         }
     }
 
@@ -273,6 +281,15 @@ impl Pooled {
     /// Whether somebody used it before: then it may have died while it lay idle.
     pub(crate) fn is_reused(&self) -> bool {
         self.slot.as_ref().is_some_and(|slot| slot.used)
+    }
+
+    /// Refuses a transaction that a statement left open outside of any. Whoever gets the connection next does not see
+    /// it: it is not clean, and so rolled back first.
+    pub(crate) fn refuse_left_open(&self) -> Result<()> {
+        match &self.slot {
+            Some(slot) if slot.connection.in_transaction() => Err(Error::transaction(TransactionFault::LeftOpen)),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn is_clean(&self) -> bool {

@@ -50,6 +50,11 @@ impl ColumnIndex for &str {
 }
 
 impl QueryResult {
+    /// All cells, row by row.
+    pub(crate) fn into_cells(self) -> Vec<Value<'static>> {
+        self.cells
+    }
+
     /// A result of these columns and rows; cells that a row lacks are NULL.
     pub fn from_parts(columns: Vec<ResultColumn>, rows: Vec<Vec<Value<'static>>>) -> Self {
         let width = columns.len();

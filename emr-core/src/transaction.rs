@@ -49,6 +49,8 @@ pub(crate) struct TxCore {
     status: AtomicU8,
     flat: bool,
     pub(crate) read_only: bool,
+    /// A statement in it may end it, as DDL does on some engines: the next one begins another one.
+    pub(crate) begins_anew: bool,
     expiry: OnceLock<AbortHandle>,
     pub(crate) deadline: Option<Instant>,
     /// What runs once it is committed.
@@ -91,6 +93,7 @@ impl Tx {
             status: AtomicU8::new(OPEN),
             flat: options.flat,
             read_only: options.begin.read_only,
+            begins_anew: options.begins_anew,
             expiry: OnceLock::new(),
             deadline: options.timeout.and_then(|limit| Instant::now().checked_add(limit)),
             hooks: Hooks::default(),
@@ -132,7 +135,7 @@ impl Tx {
     pub(crate) async fn nested(&self, options: &TransactionOptions) -> Result<Tx> {
         if options.begin != Begin::default() {
             return Err(Error::invalid(
-                "isolation and read-only belong to the outermost transaction: a nested one is a savepoint",
+                "isolation, origin and read-only belong to the outermost transaction: a nested one is a savepoint",
             ));
         }
         options.refuse_retry()?;

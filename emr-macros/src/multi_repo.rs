@@ -31,14 +31,15 @@ const SETTINGS: [(&str, Takes); 17] = [
 ];
 
 /// The names that the attribute takes.
-const NAMES: [&str; SETTINGS.len() + 2] = {
-    let mut names = ["crate"; SETTINGS.len() + 2];
+const NAMES: [&str; SETTINGS.len() + 3] = {
+    let mut names = ["crate"; SETTINGS.len() + 3];
     let mut at = 0;
     while at < SETTINGS.len() {
         names[at] = SETTINGS[at].0;
         at += 1;
     }
     names[at] = "env";
+    names[at + 1] = "conf";
     names
 };
 
@@ -65,6 +66,13 @@ pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
     let name = ident.unraw().to_string();
     let environment = settings.text("env", "ACME", &mut errors);
     let environment = environment.map_or_else(|| screaming(&name), |text| text.value());
+    let conf = settings.function("conf", &mut errors).map(|function| {
+        quote! {
+            fn conf(environment: &str) -> #base::Result<#base::RepoOptions> {
+                #function(environment)
+            }
+        }
+    });
     let mut names = Vec::new();
     let mut values = Vec::new();
     for (name, takes) in SETTINGS {
@@ -83,6 +91,8 @@ pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
                     #base::Definition::new(#name, #environment, &[#((#names, #values)),*]);
                 &DEFINITION
             }
+
+            #conf
         }
     })
 }

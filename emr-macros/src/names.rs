@@ -90,6 +90,8 @@ pub(crate) struct Name {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::{Case, screaming, snake};
 
     #[test]
@@ -125,6 +127,20 @@ mod tests {
         ] {
             assert_eq!(case.apply("person_id"), expected);
             assert_eq!(case.apply("PersonId"), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_becomes_a_name(name in "[a-zA-Z0-9_\u{e4}\u{130}\u{1c5}]{0,16}|\\PC{0,16}") {
+            // Some letters of other scripts are capital and have no small form.
+            if name.is_ascii() {
+                prop_assert!(!screaming(&name).contains(char::is_lowercase));
+                prop_assert_eq!(snake(&snake(&name)), snake(&name));
+            }
+            for case in [Case::Camel, Case::Snake, Case::Pascal, Case::ScreamingSnake, Case::Kebab] {
+                let _ = case.apply(&name);
+            }
         }
     }
 }

@@ -7,8 +7,14 @@ use emr_macros::MultiRepo;
 
 /// The part of the core that the generated code names.
 mod core {
+    pub(crate) use emr_core::{RepoOptions, Result};
+
     pub(crate) trait MultiRepo {
         fn definition() -> &'static Definition;
+
+        fn conf(environment: &str) -> Result<RepoOptions> {
+            RepoOptions::from_vars("", environment, |_| None)
+        }
     }
 
     #[derive(Debug, PartialEq)]
@@ -95,4 +101,23 @@ fn the_options_accept_every_setting() {
     assert_eq!(options.port, Some(5433));
     assert_eq!(options.pool_size, Some(4));
     assert_eq!(EverySetting::definition().settings.len() + FullRepo::definition().settings.len(), 20);
+}
+
+#[derive(MultiRepo)]
+#[repo(crate = "crate::core", conf = by_name::settings)]
+struct ByHand;
+
+mod by_name {
+    pub(crate) fn settings(name: &str) -> emr_core::Result<emr_core::RepoOptions> {
+        let mut options = emr_core::RepoOptions::new();
+        options.set("database", name)?;
+        Ok(options)
+    }
+}
+
+#[test]
+fn a_function_for_the_settings_is_called() {
+    assert_eq!(ByHand::conf("a.db").unwrap().database.as_deref(), Some("a.db"));
+    assert!(TenantRepo::conf("a.db").is_err());
+    assert!(ByHand::definition().settings.is_empty());
 }

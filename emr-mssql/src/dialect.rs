@@ -2,7 +2,7 @@
 
 use emr_core::{
     AggregateSql, AliasStyle, Capabilities, ColumnDef, Dialect, Function, Identity, InList, IntervalStyle, JsonStyle,
-    LimitStyle, LockStyle, SqlBuilder, SqlType, UpsertStyle,
+    Lexis, LimitStyle, LockStyle, SqlBuilder, SqlType, UpsertStyle,
 };
 
 use crate::capabilities::mssql_capabilities;
@@ -24,7 +24,14 @@ const fn open_json(after: &'static str) -> InList {
     InList::Json { before: "SELECT j.v FROM OPENJSON(", after }
 }
 
+/// How its lexer reads SQL.
+const LEXIS: Lexis = Lexis { nested_comments: true, brackets: true, ..Lexis::PLAIN };
+
 impl Dialect for MsSqlDialect {
+    fn lexis(&self) -> &'static Lexis {
+        &LEXIS
+    }
+
     fn name(&self) -> &'static str {
         "mssql"
     }

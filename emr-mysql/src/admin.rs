@@ -12,7 +12,11 @@ pub(crate) async fn create(options: &RepoOptions) -> Result<bool> {
     let mut connection = maintenance(options).await?;
     let collation = collation(connection.dialect().name() == "mariadb");
     let sql = format!("CREATE DATABASE {} CHARACTER SET utf8mb4 COLLATE {collation}", quoted(name));
-    absent_if(connection.script(&sql).await, "1007")
+    match absent_if(connection.script(&sql).await, "1007") {
+        // Who may not create databases is told so before the server looks whether there is one.
+        Err(error) if is_error(&error, "1044") && exists(options).await? => Ok(false),
+        created => created,
+    }
 }
 
 /// Drops the database; `false` if it is not there.
@@ -34,9 +38,13 @@ pub(crate) async fn exists(options: &RepoOptions) -> Result<bool> {
 fn absent_if(result: Result<()>, nothing_to_do: &str) -> Result<bool> {
     match result {
         Ok(()) => Ok(true),
-        Err(error) if matches!(error.kind(), ErrorKind::Database { code, .. } if code == nothing_to_do) => Ok(false),
+        Err(error) if is_error(&error, nothing_to_do) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+fn is_error(error: &Error, number: &str) -> bool {
+    matches!(error.kind(), ErrorKind::Database { code, .. } if code == number)
 }
 
 /// Connects to no database.

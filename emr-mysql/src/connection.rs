@@ -12,6 +12,7 @@ mod statements;
 mod unique;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use emr_core::{
@@ -20,7 +21,8 @@ use emr_core::{
 };
 
 pub(crate) use link::Link;
-use session::{Session, TransactionState};
+pub(crate) use session::Limits;
+use session::{Health, Session, TransactionState};
 
 /// An open connection. Each call runs under a [`Call`], so that a dropped one is noticed.
 pub(crate) struct MySqlConnection {
@@ -28,16 +30,16 @@ pub(crate) struct MySqlConnection {
 }
 
 impl MySqlConnection {
-    /// `max_packet` is what the server takes in one message, in bytes; advisory locks belong to `database`.
+    /// Advisory locks belong to `database`.
     pub(crate) fn new(
         link: Link,
         capabilities: Arc<Capabilities>,
         dialect: &'static dyn Dialect,
         prepare: PrepareMode,
-        max_packet: usize,
+        limits: Limits,
         database: &str,
     ) -> Self {
-        MySqlConnection { session: Session::new(link, capabilities, dialect, prepare, max_packet, database) }
+        MySqlConnection { session: Session::new(link, capabilities, dialect, prepare, limits, database) }
     }
 
     /// Begins a call.
@@ -56,7 +58,7 @@ struct Call<'c> {
 
 impl Call<'_> {
     fn finish<T>(mut self, result: Result<T>) -> Result<T> {
-        self.finished = !self.session.tainted;
+        self.finished = self.session.health == Health::Sound;
         self.session.busy = false;
         result
     }
@@ -161,6 +163,16 @@ impl Connection for MySqlConnection {
 
     fn is_closed(&self) -> bool {
         self.session.link.as_ref().is_none_or(Link::is_closed)
+    }
+
+    fn is_in_doubt(&self, idle_since: Instant) -> bool {
+        idle_since.elapsed() >= self.session.trusted
+    }
+
+    async fn check(&mut self) -> Result<()> {
+        let call = self.enter()?;
+        let result = call.session.check().await;
+        call.finish(result)
     }
 
     fn in_transaction(&self) -> bool {

@@ -1,8 +1,8 @@
 //! How MySQL and MariaDB spell SQL.
 
 use emr_core::{
-    AggregateSql, AliasStyle, Capabilities, ColumnDef, Dialect, Function, Identity, InList, IntervalStyle, JsonStyle,
-    SqlBuilder, SqlType, ValuesStyle,
+    AggregateSql, AliasStyle, Backslashes, Capabilities, ColumnDef, Dialect, ExplainOptions, Function, Identity,
+    InList, IntervalStyle, JsonStyle, Lexis, PlanFormat, SqlBuilder, SqlType, ValuesStyle,
 };
 
 use crate::capabilities::{mariadb_capabilities, mysql_capabilities};
@@ -26,6 +26,35 @@ const MAX_PADDED: usize = 8_192;
 
 const INTEGERS: InList =
     InList::Json { before: "SELECT j.v FROM JSON_TABLE(", after: ", '$[*]' COLUMNS (v BIGINT PATH '$')) AS j" };
+
+/// How the lexers of both read SQL (`sql/sql_lex.cc`).
+pub(crate) const LEXIS: Lexis =
+    Lexis { mysql_comments: true, backslashes: Backslashes::Everywhere, backticks: true, ..Lexis::PLAIN };
+
+/// The first words of statements that commit (MySQL's manual, "Statements That Cause an Implicit Commit").
+const COMMITTING: [&str; 21] = [
+    "ALTER",
+    "ANALYZE",
+    "CACHE",
+    "CHANGE",
+    "CHECK",
+    "CREATE",
+    "DROP",
+    "FLUSH",
+    "GRANT",
+    "IMPORT",
+    "INSTALL",
+    "LOCK",
+    "OPTIMIZE",
+    "RENAME",
+    "REPAIR",
+    "RESET",
+    "REVOKE",
+    "STOP",
+    "TRUNCATE",
+    "UNINSTALL",
+    "UNLOCK",
+];
 
 /// What MySQL and MariaDB have in common.
 macro_rules! family {
@@ -100,8 +129,27 @@ macro_rules! family {
             JsonStyle::ExtractTyped
         }
 
+        fn explain_with(&self, out: &mut SqlBuilder<'_>, options: &ExplainOptions) {
+            let plain = ExplainOptions::new();
+            if *options == plain {
+                out.push("EXPLAIN ");
+            } else if *options == plain.format(PlanFormat::Json) {
+                out.push("EXPLAIN FORMAT=JSON ");
+            } else if options.analyze {
+                // It could not be undone for certain: DDL and tables without transactions keep what it did.
+                out.unsupported("plans of statements that run");
+            } else {
+                out.unsupported("options of plans");
+            }
+        }
+
         fn default_row(&self) -> &'static str {
             " () VALUES ()"
+        }
+
+        fn counted_step(&self) -> &'static str {
+            // Several servers that replicate each other count apart.
+            "@@auto_increment_increment"
         }
 
         fn column_type(&self, column: &ColumnDef) -> String {
@@ -116,6 +164,19 @@ macro_rules! family {
             // Counting needs an index that begins with the column.
             let suffix = if sole_key { " AUTO_INCREMENT" } else { " AUTO_INCREMENT UNIQUE" };
             Identity { column_type: None, suffix, declares_key: false }
+        }
+
+        fn lexis(&self) -> &'static Lexis {
+            &LEXIS
+        }
+
+        fn commits_by_itself(&self, words: [&str; 4]) -> bool {
+            let is = |place: usize, word: &str| words[place].eq_ignore_ascii_case(word);
+            // Temporary tables are made and dropped within a transaction.
+            let temporary = is(1, "TEMPORARY") || (is(1, "OR") && is(3, "TEMPORARY"));
+            // MariaDB's explanation of a query that it runs.
+            let explains = is(0, "ANALYZE") && !["TABLE", "LOCAL", "NO_WRITE_TO_BINLOG"].iter().any(|word| is(1, word));
+            COMMITTING.iter().any(|word| is(0, word)) && !temporary && !explains
         }
 
         fn table_options(&self) -> &'static str {
@@ -145,6 +206,25 @@ impl Dialect for MySqlDialect {
 
     fn baseline(&self) -> Capabilities {
         mysql_capabilities((8, 0, 19))
+    }
+
+    fn parameter_cast(&self, ty: SqlType) -> Option<String> {
+        // It takes what is prepared for a text or a float else, and gives that back.
+        match ty {
+            SqlType::I16 | SqlType::I32 | SqlType::I64 => Some("SIGNED".to_owned()),
+            SqlType::Uuid => Some("BINARY(16)".to_owned()),
+            _ => None,
+        }
+    }
+
+    fn explain(&self) -> Option<&'static str> {
+        // The other forms show no plan of an update or a delete.
+        Some("EXPLAIN FORMAT=TRADITIONAL ")
+    }
+
+    fn names_new_row(&self) -> bool {
+        // From 8.0.19 on; the function is to go.
+        true
     }
 
     fn values_style(&self) -> ValuesStyle {

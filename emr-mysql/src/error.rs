@@ -19,6 +19,18 @@ pub(crate) fn from_driver(error: &mysql_async::Error, hide_values: bool) -> Erro
     }
 }
 
+/// Whether the session is gone at the server after this error.
+pub(crate) fn ends_session(error: &mysql_async::Error) -> bool {
+    match error {
+        mysql_async::Error::Server(error) => LOST.contains(&error.code),
+        mysql_async::Error::Io(IoError::Io(_)) | mysql_async::Error::Driver(DriverError::ConnectionClosed) => true,
+        _ => false,
+    }
+}
+
+/// Shut down, killed, thrown out for idling.
+const LOST: [u16; 5] = [1053, 1079, 1927, 3169, 4031];
+
 fn from_server(error: &ServerError, hide_values: bool) -> Error {
     let message = || if hide_values { without_values(&error.message) } else { error.message.clone() };
     let kind = match error.code {
@@ -34,8 +46,9 @@ fn from_server(error: &ServerError, hide_values: bool) -> Error {
         // Record changed since it was last read: snapshot isolation of MariaDB.
         1020 => ErrorKind::Serialization { message: message() },
         1205 | 3572 => ErrorKind::LockNotAvailable { message: message() },
-        // Shut down, killed, thrown out for idling, not allowed to read so much.
-        1053 | 1079 | 1153 | 1158..=1161 | 1927 | 3169 | 4031 => ErrorKind::ConnectionLost { reason: message() },
+        // Not allowed to read so much, and what went wrong on the way.
+        1153 | 1158..=1161 => ErrorKind::ConnectionLost { reason: message() },
+        code if LOST.contains(&code) => ErrorKind::ConnectionLost { reason: message() },
         1065 => return Error::invalid("the statement is empty: there is nothing to run"),
         1568 => ErrorKind::Transaction(TransactionFault::RawControl),
         code => ErrorKind::Database { code: code.to_string(), message: message() },
@@ -146,10 +159,12 @@ fn without_values(message: &str) -> String {
 pub(crate) fn connect_failed(target: &str, error: &mysql_async::Error) -> Error {
     let cause = match error {
         mysql_async::Error::Server(server) => match server.code {
-            1044 | 1045 | 1130 | 1131 | 1227 | 1251 | 1524 | 1698 | 1820 | 1862 | 3118 | 3159 | 3955 | 4151 => {
+            1044 | 1045 | 1130 | 1131 | 1227 | 1251 | 1524 | 1698 | 1820 | 1862 | 3118 | 3955 | 4151 => {
                 ConnectFailure::Authentication
             }
             1049 => ConnectFailure::UnknownDatabase,
+            // The server takes nobody without it.
+            3159 => ConnectFailure::Tls,
             1040 | 1053 | 1129 | 1203 | 1226 => ConnectFailure::Unavailable,
             _ => ConnectFailure::Other,
         },
@@ -158,6 +173,8 @@ pub(crate) fn connect_failed(target: &str, error: &mysql_async::Error) -> Error 
         mysql_async::Error::Io(IoError::Io(error)) => match error.kind() {
             std::io::ErrorKind::TimedOut => ConnectFailure::Timeout,
             std::io::ErrorKind::UnexpectedEof => ConnectFailure::Unavailable,
+            // As what the TLS library refuses arrives here.
+            std::io::ErrorKind::InvalidData => ConnectFailure::Tls,
             _ => ConnectFailure::Unreachable,
         },
         mysql_async::Error::Driver(DriverError::ConnectionClosed) => ConnectFailure::Unavailable,
@@ -191,6 +208,8 @@ fn innermost(error: &mysql_async::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -247,5 +266,25 @@ mod tests {
     fn quotes_that_are_doubled_are_text() {
         assert_eq!(quoted("`a``b`, `c`", '`'), ["a`b", "c"]);
         assert!(quoted("`open", '`').is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn any_message_is_read(message in "\\PC{0,60}|[`', ().a\u{e4}]{0,40}|.{0,12} CONSTRAINT `[a`]{0,9} FOREIGN KEY \\([`a, ]{0,9}\\) REFERENCES .{0,9}") {
+            let _ = (unique(&message), foreign_key(&message), check(&message), not_null(&message));
+        }
+
+        #[test]
+        fn no_value_of_a_taken_key_is_told(value in "secret.{0,12}", key in "[a-z_]{1,12}") {
+            let taken = unique(&format!("Duplicate entry '{value}' for key '{key}'"));
+            prop_assert_eq!(taken.name.as_deref(), Some(&*key));
+            prop_assert!(!taken.message.contains("secret"), "{}", taken.message);
+        }
+
+        #[test]
+        fn every_quoted_name_comes_back(names in prop::collection::vec("\\PC{1,9}", 0..4)) {
+            let text: Vec<_> = names.iter().map(|name| format!("`{}`", name.replace('`', "``"))).collect();
+            prop_assert_eq!(quoted(&text.join(", "), '`'), names);
+        }
     }
 }

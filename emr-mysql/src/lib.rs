@@ -26,6 +26,12 @@
 //! **Cancellation.** A call that is dropped ends its session at the server (`KILL`), over a connection of its own: the
 //! server rolls back and frees its locks. The connection is never used again.
 //!
+//! **Lost sessions.** The driver does not look at a connection that lies idle. One that lay there for five seconds, or for
+//! half of the session's `wait_timeout` if that is less, is asked for a sign of life (one round trip) when it is taken out
+//! of the pool. A statement that could not be prepared was not executed, and is sent again on another connection; one that
+//! was prepared before may have been, so that a write is [`ConnectionLost`](emr_core::ErrorKind::ConnectionLost), and never
+//! sent twice.
+//!
 //! **Settings** beside those of [`RepoOptions`]: `keepalives_idle` (seconds), `session` (assignments for `SET SESSION`, as
 //! `innodb_lock_wait_timeout = 5, long_query_time = 1`).
 
@@ -36,7 +42,6 @@ mod connection;
 mod dialect;
 mod error;
 mod pool;
-mod split;
 mod types;
 
 use std::sync::Arc;
@@ -69,6 +74,10 @@ impl Adapter for MySqlAdapter {
 
     fn default_port(&self) -> Option<u16> {
         Some(pool::DEFAULT_PORT)
+    }
+
+    fn settings(&self) -> &'static [&'static str] {
+        &pool::EXTRA
     }
 
     fn connector(&self, options: &RepoOptions) -> Result<Arc<dyn Connector>> {

@@ -1,25 +1,31 @@
 //! What opens connections: the settings, checked once, and the handshake.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use emr_core::{
     ConnectFailure, Connection, Connector, Dialect, Error, PrepareMode, RepoOptions, Result, Role, TlsMode,
 };
+use mysql_async::consts::StatusFlags;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, DriverError, Opts, OptsBuilder, SslOpts};
 use tokio::runtime::Handle;
 
 use crate::capabilities::{mariadb_capabilities, mysql_capabilities};
-use crate::connection::{Link, MySqlConnection};
+use crate::connection::{Limits, Link, MySqlConnection};
 use crate::dialect::{MariaDbDialect, MySqlDialect};
 use crate::error;
 
 pub(crate) const DEFAULT_PORT: u16 = 3306;
-const EXTRA: [&str; 2] = ["keepalives_idle", "session"];
+pub(crate) const EXTRA: [&str; 2] = ["keepalives_idle", "session"];
+
+/// What no limit of a server is above: 1 GiB in a message. The server's own limits are heeded before the driver is called.
+const DRIVERS_LIMIT: usize = 1 << 30;
 
 /// The oldest servers that are supported.
 const OLDEST_MYSQL: (u32, u32, u32) = (8, 0, 19);
@@ -29,12 +35,20 @@ const OLDEST_MARIADB: (u32, u32, u32) = (10, 6, 0);
 const SQL_MODE: &str = "ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,\
                         ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION";
 
+/// The error of a password that is wrong.
+const ACCESS_DENIED: u16 = 1045;
+/// How often a login is tried where an earlier one with the same password led in, on MariaDB: of the 32 bytes that a
+/// password is signed with there (`ed25519`), the driver loses a last one that is zero, so that one login in 256 is refused.
+const LOGINS: u32 = 3;
+
 /// Opens connections of one repo.
 pub(crate) struct MySqlConnector {
     opts: Opts,
     tls: TlsMode,
     /// The server has no TLS, and the mode does not ask for it: not tried again.
     without_tls: AtomicBool,
+    /// Somebody has logged in to a MariaDB.
+    known_mariadb: AtomicBool,
     target: String,
     database: String,
     prepare: PrepareMode,
@@ -82,6 +96,9 @@ impl MySqlConnector {
             .stmt_cache_size(0_usize)
             .tcp_keepalive(Some(keepalive))
             .tcp_nodelay(true)
+            // Else the driver asks the server for them: `open` does.
+            .max_allowed_packet(Some(DRIVERS_LIMIT))
+            .wait_timeout(Some(DRIVERS_LIMIT))
             .ssl_opts(ssl(tls, options.tls_ca.as_deref())?)
             .connect_attribute("program_name", options.application_name.as_deref().unwrap_or("emr"));
         if let Some(password) = options.password.as_ref().filter(|password| !password.is_empty()) {
@@ -91,6 +108,7 @@ impl MySqlConnector {
             opts: builder.into(),
             tls,
             without_tls: AtomicBool::new(false),
+            known_mariadb: AtomicBool::new(false),
             target: format!("{host}:{port}/{}", database.unwrap_or_default()),
             database: database.unwrap_or_default().to_owned(),
             prepare: options.prepare.unwrap_or_default(),
@@ -106,25 +124,51 @@ impl MySqlConnector {
         let failed = |error: &mysql_async::Error| error::connect_failed(&self.target, error);
         let plain = || -> Opts { OptsBuilder::from_opts(self.opts.clone()).ssl_opts(None).into() };
         let opts = if self.without_tls.load(Ordering::Relaxed) { plain() } else { self.opts.clone() };
-        match Conn::new(opts.clone()).await {
+        let mut tried = 1;
+        let result = loop {
+            match self.handshake(opts.clone()).await? {
+                Err(mysql_async::Error::Server(denied))
+                    if denied.code == ACCESS_DENIED && tried < LOGINS && self.known_mariadb.load(Ordering::Relaxed) =>
+                {
+                    tried += 1;
+                }
+                result => break result,
+            }
+        };
+        match result {
             Ok(conn) => Ok((conn, opts)),
             Err(mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer)) if self.tls == TlsMode::Prefer => {
                 self.without_tls.store(true, Ordering::Relaxed);
                 let opts = plain();
-                let conn = Conn::new(opts.clone()).await.map_err(|error| failed(&error))?;
+                let conn = self.handshake(opts.clone()).await?.map_err(|error| failed(&error))?;
                 Ok((conn, opts))
             }
             Err(error) => Err(failed(&error)),
         }
     }
 
+    /// The driver's handshake. Without TLS it encrypts the password for a key that the server sends, and panics where the
+    /// key is none or too small for the password; whatever it held is gone with it.
+    async fn handshake(&self, opts: Opts) -> Result<std::result::Result<Conn, mysql_async::Error>> {
+        let mut attempt = std::pin::pin!(Conn::new(opts));
+        let caught = std::future::poll_fn(|context| {
+            let polled = catch_unwind(AssertUnwindSafe(|| attempt.as_mut().poll(context)));
+            polled.map_or_else(|_| Poll::Ready(None), |polled| polled.map(Some))
+        });
+        caught.await.ok_or_else(|| {
+            let reason = "without TLS the password could not be encrypted for the server's key: the key is none, or too \
+                          small for a password so long; log in over TLS (`tls=require`), or by a shorter password";
+            error::failed(&self.target, reason, ConnectFailure::Authentication)
+        })
+    }
+
     async fn open(&self) -> Result<MySqlConnection> {
         let (mut conn, opts) = self.log_in().await?;
         let failed = |error: &mysql_async::Error| error::connect_failed(&self.target, error);
-        let known: Option<(String, u64)> =
-            conn.query_first("SELECT version(), @@max_allowed_packet").await.map_err(|error| failed(&error))?;
-        let (text, max_packet) = known.unwrap_or_default();
+        let text: Option<String> = conn.query_first("SELECT version()").await.map_err(|error| failed(&error))?;
+        let text = text.unwrap_or_default();
         let (is_mariadb, version) = product(&text);
+        self.known_mariadb.store(is_mariadb, Ordering::Relaxed);
         let (product, oldest) = if is_mariadb { ("MariaDB", OLDEST_MARIADB) } else { ("MySQL", OLDEST_MYSQL) };
         if version < oldest {
             let (major, minor, patch) = oldest;
@@ -138,14 +182,25 @@ impl MySqlConnector {
                 error::failed(&self.target, reason, ConnectFailure::AfterConnect)
             })?;
         }
+        if let Some(problem) = conn.last_ok_packet().and_then(|last| unfit(last.status_flags())) {
+            let cause = if self.after_connect.is_some() { ConnectFailure::AfterConnect } else { ConnectFailure::Other };
+            return Err(error::failed(&self.target, problem, cause));
+        }
         let (capabilities, dialect): (_, &'static dyn Dialect) = if is_mariadb {
             (mariadb_capabilities(version), &MariaDbDialect)
         } else {
             (mysql_capabilities(version), &MySqlDialect)
         };
+        // Last, as the session's own settings may have changed them.
+        let limits: Option<(u64, u64)> =
+            conn.query_first("SELECT @@max_allowed_packet, @@wait_timeout").await.map_err(|error| failed(&error))?;
+        let (max_packet, wait_timeout) = limits.unwrap_or_default();
         let link = Link::new(conn, opts, Handle::current());
-        let max_packet = usize::try_from(max_packet).unwrap_or(usize::MAX);
-        Ok(MySqlConnection::new(link, Arc::new(capabilities), dialect, self.prepare, max_packet, &self.database))
+        let limits = Limits {
+            max_packet: usize::try_from(max_packet).unwrap_or(usize::MAX),
+            wait_timeout: Duration::from_secs(wait_timeout),
+        };
+        Ok(MySqlConnection::new(link, Arc::new(capabilities), dialect, self.prepare, limits, &self.database))
     }
 
     /// What makes a session mean what EMR promises.
@@ -261,8 +316,21 @@ fn product(text: &str) -> (bool, (u32, u32, u32)) {
     (is_mariadb, (next(), next(), next()))
 }
 
+/// What keeps a session from being used, after all that was set in it.
+fn unfit(status: StatusFlags) -> Option<&'static str> {
+    if status.contains(StatusFlags::SERVER_STATUS_IN_TRANS) {
+        Some("what runs after connecting leaves a transaction open: commit it")
+    } else if !status.contains(StatusFlags::SERVER_STATUS_AUTOCOMMIT) {
+        Some("autocommit is switched off, without which what is written outside of transactions is lost: leave it on")
+    } else {
+        None
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::product;
 
     #[test]
@@ -272,5 +340,12 @@ mod tests {
         assert_eq!(product("9.4.0"), (false, (9, 4, 0)));
         assert_eq!(product("8.0.36-0ubuntu0.22.04.1"), (false, (8, 0, 36)));
         assert_eq!(product(""), (false, (0, 0, 0)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_version(text in "[0-9.a-zA-Z -]{0,30}|\\PC{0,20}") {
+            let _ = product(&text);
+        }
     }
 }

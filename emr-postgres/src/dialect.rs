@@ -3,8 +3,8 @@
 mod plan;
 
 use emr_core::{
-    AggregateSql, Capabilities, ColumnDef, Dialect, ExplainOptions, Function, GenericPlan, Identity, InList,
-    IsolationLevel, OutcomeStyle, Returning, SqlBuilder, SqlType, UpsertStyle, Value,
+    AggregateSql, Backslashes, Bodies, Capabilities, ColumnDef, Dialect, ExplainOptions, Function, GenericPlan,
+    Identity, InList, IsolationLevel, Lexis, OutcomeStyle, Returning, SqlBuilder, SqlType, UpsertStyle, Value,
 };
 
 use crate::cast::cast;
@@ -15,6 +15,16 @@ pub(crate) const OLDEST: u32 = 12;
 /// The most parameters of one statement: the protocol counts them in 16 bits.
 pub(crate) const MAX_PARAMETERS: usize = 65_535;
 
+/// How its lexer reads SQL (`src/backend/parser/scan.l`), with `standard_conforming_strings` on.
+pub(crate) const LEXIS: Lexis = Lexis {
+    nested_comments: true,
+    return_ends_comment: true,
+    backslashes: Backslashes::Prefixed,
+    dollar_quotes: true,
+    bodies: Bodies::Atomic,
+    ..Lexis::PLAIN
+};
+
 /// How PostgreSQL spells SQL.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PostgresDialect;
@@ -22,6 +32,10 @@ pub struct PostgresDialect;
 impl Dialect for PostgresDialect {
     fn name(&self) -> &'static str {
         "postgres"
+    }
+
+    fn lexis(&self) -> &'static Lexis {
+        &LEXIS
     }
 
     fn baseline(&self) -> Capabilities {
@@ -166,6 +180,7 @@ pub(crate) fn capabilities(version: (u32, u32, u32)) -> Capabilities {
     can.deferrable_transactions = true;
     can.advisory_locks = true;
     can.special_floats = true;
+    can.origins = true;
     can.full_join = true;
     can.lateral = true;
     can.aggregate_filter = true;

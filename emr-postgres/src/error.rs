@@ -169,6 +169,8 @@ fn innermost(error: &tokio_postgres::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::{key_columns, without_values};
 
     #[test]
@@ -192,5 +194,29 @@ mod tests {
             without_values("invalid input syntax for type inet: \"geheim\""),
             "invalid input syntax for type inet: \"…\""
         );
+    }
+
+    proptest! {
+        #[test]
+        fn any_detail_gives_names_or_none(detail in "[(),=\": a\u{e4}]{0,40}|\\PC{0,40}|Key \\([a\", ]{0,12}\\)=\\(\\PC{0,12}") {
+            for name in key_columns(&detail) {
+                let quoted = name.replace('"', "\"\"");
+                prop_assert!(detail.contains(&name) || detail.contains(&quoted), "{:?}", name);
+            }
+        }
+
+        #[test]
+        fn every_name_comes_back(names in prop::collection::vec("\\PC{1,12}", 1..4)) {
+            let quoted: Vec<_> = names.iter().map(|name| format!("\"{}\"", name.replace('"', "\"\""))).collect();
+            // A name that holds `)=(` ends the list too early, and gives none.
+            let found = key_columns(&format!("Key ({})=(1) already exists.", quoted.join(", ")));
+            prop_assert!(found == names || names.iter().any(|name| name.contains(")=(")), "{:?}", found);
+        }
+
+        #[test]
+        fn nothing_in_quotes_is_left(before in "[^\"]{0,12}", value in "[^\"]{1,12}", after in "[^\"]{0,12}") {
+            let shown = without_values(&format!("{before}\"{value}\"{after}"));
+            prop_assert_eq!(shown, format!("{before}\"…\"{after}"));
+        }
     }
 }

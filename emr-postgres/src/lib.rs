@@ -27,13 +27,14 @@ mod connection;
 mod dialect;
 mod error;
 mod pool;
-mod split;
 mod tls;
 mod types;
+mod watcher;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use emr_core::watch::ChangeLog;
 use emr_core::{Adapter, Connector, Dialect, RepoOptions, Result};
 
 pub use dialect::PostgresDialect;
@@ -62,8 +63,16 @@ impl Adapter for PostgresAdapter {
         Some(pool::DEFAULT_PORT)
     }
 
+    fn settings(&self) -> &'static [&'static str] {
+        &pool::EXTRA
+    }
+
     fn connector(&self, options: &RepoOptions) -> Result<Arc<dyn Connector>> {
         Ok(Arc::new(pool::PgConnector::new(options)?))
+    }
+
+    fn change_log(&self, options: &RepoOptions) -> Result<Arc<dyn ChangeLog>> {
+        Ok(Arc::new(watcher::PgChangeLog::new(options)?))
     }
 
     async fn create_database(&self, options: &RepoOptions) -> Result<bool> {

@@ -8,14 +8,19 @@ use async_trait::async_trait;
 use emr_core::{ConnectFailure, Connection, Connector, Error, PrepareMode, RepoOptions, Result, Role, TlsMode};
 use tokio::runtime::Handle;
 use tokio_postgres::config::{SslMode, TargetSessionAttrs};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::connection::{Link, PgConnection};
-use crate::dialect::{OLDEST, capabilities};
+use crate::dialect::{LEXIS, OLDEST, capabilities};
 use crate::{error, tls};
 
 pub(crate) const DEFAULT_PORT: u16 = 5432;
-const EXTRA: [&str; 3] = ["options", "target_session_attrs", "keepalives_idle"];
+pub(crate) const EXTRA: [&str; 3] = ["options", "target_session_attrs", "keepalives_idle"];
+
+/// The half of a connection that does its I/O.
+pub(crate) type Bare = tokio_postgres::Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
 
 /// Opens connections of one repo.
 pub(crate) struct PgConnector {
@@ -83,9 +88,23 @@ impl PgConnector {
             tls: tls::connector(mode, options.tls_ca.as_deref())?,
             config,
             prepare: options.prepare.unwrap_or_default(),
-            after_connect: options.after_connect.clone(),
+            after_connect: checked(options.after_connect.as_deref())?,
             connect_timeout: timeout,
         })
+    }
+
+    /// The driver's two halves, within the connect timeout: for who does more with a connection than the pool does.
+    pub(crate) async fn connect_bare(&self) -> Result<(Client, Bare)> {
+        let connecting = self.config.connect(self.tls.clone());
+        let connected = tokio::time::timeout(self.connect_timeout, connecting).await;
+        let connected = connected.map_err(|_| self.no_answer())?;
+        let (client, connection) = connected.map_err(|error| error::connect_failed(&self.target, &error))?;
+        Ok((client, connection))
+    }
+
+    fn no_answer(&self) -> Error {
+        let reason = format!("no answer within {:?}", self.connect_timeout);
+        error::failed(&self.target, reason, ConnectFailure::Timeout)
     }
 
     async fn open(&self) -> Result<PgConnection> {
@@ -125,10 +144,7 @@ impl PgConnector {
 
     /// Opens a connection within the connect timeout.
     pub(crate) async fn open_in_time(&self) -> Result<PgConnection> {
-        tokio::time::timeout(self.connect_timeout, self.open()).await.unwrap_or_else(|_| {
-            let reason = format!("no answer within {:?}", self.connect_timeout);
-            Err(error::failed(&self.target, reason, ConnectFailure::Timeout))
-        })
+        tokio::time::timeout(self.connect_timeout, self.open()).await.unwrap_or_else(|_| Err(self.no_answer()))
     }
 }
 
@@ -191,7 +207,7 @@ fn extra(config: &mut tokio_postgres::Config, options: &RepoOptions) -> Result<S
 }
 
 /// `15.4 (Debian …)`, `17beta1`.
-fn version(text: &str) -> (u32, u32, u32) {
+pub(crate) fn version(text: &str) -> (u32, u32, u32) {
     let number = text.split(' ').next().unwrap_or_default();
     let mut parts = number.split('.').map(|part| {
         let end = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
@@ -200,8 +216,20 @@ fn version(text: &str) -> (u32, u32, u32) {
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0), parts.next().unwrap_or(0))
 }
 
+/// Refuses to begin and end transactions at every connect: the driver does not tell whether one is left open.
+fn checked(after_connect: Option<&str>) -> Result<Option<String>> {
+    match after_connect {
+        Some(sql) if LEXIS.controls_transactions(sql) => {
+            Err(Error::config("after_connect", "it may not begin or end transactions: leave those words out"))
+        }
+        sql => Ok(sql.map(str::to_owned)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::version;
 
     #[test]
@@ -210,5 +238,12 @@ mod tests {
         assert_eq!(version("17beta1"), (17, 0, 0));
         assert_eq!(version("9.6.24"), (9, 6, 24));
         assert_eq!(version(""), (0, 0, 0));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_version(text in "[0-9.a-z ]{0,30}|\\PC{0,20}") {
+            let _ = version(&text);
+        }
     }
 }

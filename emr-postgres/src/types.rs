@@ -75,7 +75,7 @@ impl Wire {
     }
 
     /// The type as [`SqlType`] calls it.
-    fn sql_type(self) -> SqlType {
+    pub(crate) fn sql_type(self) -> SqlType {
         match self {
             Wire::Bool => SqlType::Bool,
             Wire::I16 => SqlType::I16,
@@ -94,6 +94,14 @@ impl Wire {
             Wire::Json | Wire::Jsonb => SqlType::Json,
             Wire::Array | Wire::Other => SqlType::Unknown,
         }
+    }
+}
+
+/// A value of this type from its binary form. `None` if EMR does not know the type, or the bytes are no such value.
+pub(crate) fn decode_cell<'r>(ty: &Type, raw: &'r [u8]) -> Option<Value<'r>> {
+    match (Wire::of(ty), element_of(ty)) {
+        (Wire::Array, Some(element)) => array::decode(raw, element).ok(),
+        (wire, _) => decode::scalar(wire, raw)?.ok(),
     }
 }
 

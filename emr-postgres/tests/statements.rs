@@ -123,12 +123,7 @@ async fn transactions_commit_roll_back_and_nest() {
     connection.script("CREATE TABLE t (a int8)").await.unwrap();
     let insert = Sql::raw("INSERT INTO t VALUES ($1)");
 
-    let begin = Control::Begin(Begin {
-        isolation: Some(IsolationLevel::Serializable),
-        read_only: false,
-        deferrable: false,
-        for_cursor: false,
-    });
+    let begin = Control::Begin(Begin { isolation: Some(IsolationLevel::Serializable), ..Begin::default() });
     connection.query(&[begin], &insert, &[Value::I64(1)], Box::new(Discard)).await.unwrap();
     assert!(connection.in_transaction() && !connection.is_clean());
     assert_eq!(cell(&mut connection, "SHOW transaction_isolation", &[]).await, Value::Text("serializable".into()));
@@ -149,7 +144,7 @@ async fn read_only_transactions_and_repos_refuse_writes() {
     let scratch = Scratch::with(options()).await;
     let mut connection = scratch.connect().await;
     connection.script("CREATE TABLE t (a int8)").await.unwrap();
-    let begin = Control::Begin(Begin { isolation: None, read_only: true, deferrable: false, for_cursor: false });
+    let begin = Control::Begin(Begin { read_only: true, ..Begin::default() });
     let insert = Sql::raw("INSERT INTO t VALUES (1)");
     let error = connection.query(&[begin], &insert, &[], Box::new(Discard)).await.map(|_| ()).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Database { code, .. } if code == "25006"), "{error}");
@@ -202,8 +197,7 @@ async fn a_commit_that_fails_ends_the_transaction() {
 async fn levels_that_the_server_does_not_have_are_refused() {
     let mut connection = connect().await;
     for level in [IsolationLevel::Snapshot, IsolationLevel::ReadUncommitted] {
-        let begin =
-            Control::Begin(Begin { isolation: Some(level), read_only: false, deferrable: false, for_cursor: false });
+        let begin = Control::Begin(Begin { isolation: Some(level), ..Begin::default() });
         assert!(connection.control(&[begin]).await.unwrap_err().is_unsupported());
     }
     assert!(connection.is_clean());
@@ -419,12 +413,7 @@ async fn deadlocks_and_serialization_failures_may_be_retried() {
         connection.recover().await.unwrap();
     }
 
-    let begin = Control::Begin(Begin {
-        isolation: Some(IsolationLevel::RepeatableRead),
-        read_only: false,
-        deferrable: false,
-        for_cursor: false,
-    });
+    let begin = Control::Begin(Begin { isolation: Some(IsolationLevel::RepeatableRead), ..Begin::default() });
     one.query(&[begin], &Sql::raw("SELECT * FROM t"), &[], Box::new(Discard)).await.unwrap();
     run(&mut two, "UPDATE t SET a = a + 10", &[]).await.unwrap();
     let error = run(&mut one, "UPDATE t SET a = a + 1", &[]).await.unwrap_err();

@@ -89,6 +89,7 @@ impl SqliteConnection {
             worker.settle();
             // Nobody waits any more if the call was abandoned; the result goes with it.
             let _ = reply.send(result);
+            worker.tidy();
         }));
         let mut guard = InterruptOnDrop(Some(&self.worker.shared));
         let answer = if sent { answer.await.ok() } else { None };

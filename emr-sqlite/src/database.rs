@@ -52,6 +52,45 @@ impl Drop for OpenFile {
     }
 }
 
+/// The file that a path led to at one time.
+#[derive(Debug, Clone)]
+pub(crate) struct FileId {
+    path: PathBuf,
+    /// Where the system has numbers for files.
+    number: Option<(u64, u64)>,
+}
+
+impl FileId {
+    /// The file that the path leads to now.
+    pub(crate) fn of(path: &Path) -> Self {
+        FileId { path: path.to_owned(), number: number(path) }
+    }
+
+    /// Whether the path still leads to it.
+    ///
+    /// # Errors
+    /// [`ConnectionLost`](ErrorKind::ConnectionLost) if not: who has the old file open reads what nobody writes any more.
+    pub(crate) fn check(&self) -> Result<()> {
+        if number(&self.path) == self.number {
+            return Ok(());
+        }
+        let path = self.path.display();
+        Err(Error::connection_lost(format!("{path} leads to another file than the one that was opened, or to none")))
+    }
+}
+
+#[cfg(unix)]
+fn number(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
+}
+
+/// Elsewhere a file that is open cannot be replaced.
+#[cfg(not(unix))]
+fn number(_path: &Path) -> Option<(u64, u64)> {
+    None
+}
+
 /// The same for all ways to write one path.
 pub(crate) fn identity(path: &Path) -> PathBuf {
     let in_directory = || {

@@ -2,7 +2,7 @@
 
 use emr_core::{
     AggregateSql, Capabilities, ColumnDef, DecimalFunction, Dialect, Function, Identity, InList, IntervalStyle,
-    IsolationLevel, JsonStyle, OutcomeStyle, Returning, SqlBuilder, SqlType, UpsertStyle, Value, ValuesStyle,
+    IsolationLevel, JsonStyle, Lexis, OutcomeStyle, Returning, SqlBuilder, SqlType, UpsertStyle, Value, ValuesStyle,
 };
 
 use crate::functions::cast;
@@ -42,10 +42,18 @@ pub(crate) fn capabilities() -> Capabilities {
     can.isolation_levels = &[IsolationLevel::Serializable];
     can.read_only_transactions = true;
     can.advisory_locks = true;
+    can.origins = true;
     can
 }
 
+/// How its lexer reads SQL (`src/tokenize.c`).
+const LEXIS: Lexis = Lexis { backticks: true, brackets: true, ..Lexis::PLAIN };
+
 impl Dialect for SqliteDialect {
+    fn lexis(&self) -> &'static Lexis {
+        &LEXIS
+    }
+
     fn values_style(&self) -> ValuesStyle {
         ValuesStyle::Numbered
     }

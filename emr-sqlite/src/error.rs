@@ -136,6 +136,8 @@ fn name(code: i32) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::{name, split_columns};
 
     fn read(subject: &str, tables: &[(&str, &str)]) -> Option<(String, Vec<String>)> {
@@ -162,5 +164,44 @@ mod tests {
         assert_eq!(name(1032), "SQLITE_READONLY_DBMOVED");
         assert_eq!(name(0x630a), "SQLITE_IOERR");
         assert_eq!(name(250), "SQLITE_250");
+    }
+
+    /// Whatever is read, it is what the engine wrote.
+    fn check(subject: &str, exists: impl Fn(&str, &str) -> bool) -> Result<(), TestCaseError> {
+        match split_columns(subject, exists) {
+            Some((table, columns)) => {
+                let written: Vec<_> = columns.iter().map(|column| format!("{table}.{column}")).collect();
+                prop_assert_eq!(written.join(", "), subject);
+            }
+            None => prop_assert!(!subject.contains('.')),
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn dots_and_commas_alone_are_read_too() {
+        let raw = b".., .\n\n, ..\n\xa0\n\xf1\xf1\xae'\xae\n.\xf1.\n.\n\n\n";
+        check(&String::from_utf8_lossy(raw), |_, _| false).expect("what was written");
+        check(&String::from_utf8_lossy(raw), |_, _| true).expect("what was written");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_as_what_was_written(subject in "[., '\"\na\u{a0}\u{fffd}\0]{0,40}|\\PC{0,40}", there in any::<bool>()) {
+            check(&subject, |_, _| there)?;
+        }
+
+        #[test]
+        fn columns_of_a_table_that_is_there_are_found(
+            table in "[a-c., \u{e4}]{1,6}",
+            columns in prop::collection::vec("[a-c., \u{e4}]{1,6}", 1..4),
+        ) {
+            let subject = columns.iter().map(|column| format!("{table}.{column}")).collect::<Vec<_>>().join(", ");
+            let found = split_columns(&subject, |other, column| table == other && columns.iter().any(|own| own == column));
+            let (found, among) = found.expect("there is a dot");
+            prop_assert_eq!(&found, &table);
+            // A column may be called `a, t.b`: then there are two readings, and both are true.
+            prop_assert!(among.iter().all(|column| columns.contains(column)));
+        }
     }
 }

@@ -40,6 +40,8 @@ pub(crate) fn is_one_of(sql: &str, words: &[&str]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::{first, is_empty};
 
     #[test]
@@ -57,5 +59,14 @@ mod tests {
     fn semicolons_and_comments_are_nothing() {
         assert!(is_empty(" ; -- x\n ;/* y */"));
         assert!(!is_empty("; select 1"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_has_a_first_word_or_none(sql in "[-/* ;\na-zA-Z'\u{a0}\u{fffd}]{0,40}|\\PC{0,40}") {
+            let word = first(&sql);
+            prop_assert!(sql.contains(word) && word.bytes().all(|byte| byte.is_ascii_alphabetic()));
+            prop_assert!(word.is_empty() || !is_empty(&sql));
+        }
     }
 }

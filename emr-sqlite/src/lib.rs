@@ -58,17 +58,20 @@ mod dialect;
 mod error;
 mod functions;
 mod keyword;
+mod marks;
 mod open;
 mod pool;
 mod settings;
 mod statement;
 mod temporal;
 mod types;
+mod watcher;
 mod worker;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use emr_core::watch::ChangeLog;
 use emr_core::{Adapter, Connector, Dialect, RepoOptions, Result};
 
 pub use dialect::SqliteDialect;
@@ -97,8 +100,16 @@ impl Adapter for SqliteAdapter {
         None
     }
 
+    fn settings(&self) -> &'static [&'static str] {
+        &settings::EXTRA
+    }
+
     fn connector(&self, options: &RepoOptions) -> Result<Arc<dyn Connector>> {
         Ok(Arc::new(pool::SqliteConnector::new(options)?))
+    }
+
+    fn change_log(&self, options: &RepoOptions) -> Result<Arc<dyn ChangeLog>> {
+        Ok(Arc::new(watcher::SqliteChangeLog::new(options)?))
     }
 
     async fn create_database(&self, options: &RepoOptions) -> Result<bool> {

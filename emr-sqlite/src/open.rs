@@ -66,11 +66,11 @@ fn set_up(db: &mut rusqlite::Connection, settings: &Settings, shared: &Arc<Share
 
 /// Waits for a lock until the call is abandoned; its deadline is kept by whoever waits for the answer.
 fn wait(tries: i32, shared: &Shared) -> bool {
-    if shared.is_cancelled() {
+    if !shared.waits() {
         return false;
     }
     thread::sleep(Duration::from_millis(u64::from(tries.clamp(0, 9).unsigned_abs()) + 1));
-    !shared.is_cancelled()
+    shared.waits()
 }
 
 fn set_journal(db: &rusqlite::Connection, settings: &Settings, shared: &Shared) -> Result<()> {

@@ -31,7 +31,7 @@ pub(crate) enum Location {
     File(PathBuf),
 }
 
-const EXTRAS: &str = "journal_mode, synchronous, create, cache_size";
+pub(crate) const EXTRA: [&str; 4] = ["journal_mode", "synchronous", "create", "cache_size"];
 const JOURNAL_MODES: [&str; 6] = ["wal", "delete", "truncate", "persist", "memory", "off"];
 const SYNCHRONOUS: [&str; 4] = ["off", "normal", "full", "extra"];
 
@@ -72,7 +72,10 @@ impl Settings {
                     })?;
                     settings.cache_size = Some(size);
                 }
-                _ => return Err(Error::config(name, format!("SQLite has no such setting; it has {EXTRAS}"))),
+                _ => {
+                    let problem = format!("SQLite has no such setting; it has {}", EXTRA.join(", "));
+                    return Err(Error::config(name, problem));
+                }
             }
         }
         Ok(settings)

@@ -87,7 +87,10 @@ fn number(digits: &[u8]) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::{date, datetime, time, timestamp};
+    use chrono::{DateTime, NaiveDate, NaiveTime};
+    use proptest::prelude::*;
+
+    use super::{date, datetime, time, timestamp, write_date, write_datetime, write_time};
 
     #[test]
     fn what_others_write_is_read() {
@@ -110,6 +113,31 @@ mod tests {
         }
         for text in ["2021-01-02T03:04:05", "2021-01-02T03:04:05z", "2021-01-02T03:04:05+24:00", "Z", "+02:00"] {
             assert_eq!(timestamp(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(raw in prop::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(&b"0123456789-:T.Z+ "[..])], 0..40)) {
+            let _ = (date(&raw), time(&raw), datetime(&raw), timestamp(&raw));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(days in -719_528_i32..=2_932_896, second in 0_u32..86_400, micro in 0_u32..1_000_000) {
+            let day = NaiveDate::from_epoch_days(days).expect("a day from 0000 to 9999");
+            let clock = NaiveTime::from_num_seconds_from_midnight_opt(second, micro * 1_000).expect("a time of day");
+            let (mut one, mut other, mut both) = (String::new(), String::new(), String::new());
+            write_date(&mut one, day).expect("in range").expect("written");
+            write_time(&mut other, clock).expect("in range").expect("written");
+            write_datetime(&mut both, day.and_time(clock)).expect("in range").expect("written");
+            prop_assert_eq!(date(one.as_bytes()), Some(day));
+            prop_assert_eq!(time(other.as_bytes()), Some(clock));
+            prop_assert_eq!(datetime(both.as_bytes()), Some(day.and_time(clock)));
+            both.push('Z');
+            let instant: Option<DateTime<chrono::Utc>> = timestamp(both.as_bytes());
+            prop_assert_eq!(instant, Some(day.and_time(clock).and_utc()));
         }
     }
 }

@@ -13,9 +13,11 @@ use tokio::sync::oneshot;
 use crate::cursor::Cursor;
 use crate::database::OpenFile;
 use crate::error::{from_rusqlite, interrupted};
+use crate::marks::Marks;
 use crate::open::open;
 use crate::settings::Settings;
 use crate::statement::refuse_nul;
+use crate::watcher::wake::Readers;
 
 /// One call, on its way to the thread. It carries its own way back.
 pub(crate) type Job = Box<dyn FnOnce(&mut Worker<'_>) + Send>;
@@ -27,6 +29,8 @@ pub(crate) struct Shared {
     /// the engine forgets one that comes before the statement starts.
     cancelled: AtomicBool,
     in_transaction: AtomicBool,
+    /// Set while the connection does what can be left for later: it then waits for nobody.
+    impatient: AtomicBool,
     interrupt: OnceLock<InterruptHandle>,
 }
 
@@ -45,6 +49,19 @@ impl Shared {
 
     pub(crate) fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Whether a lock is worth waiting for.
+    pub(crate) fn waits(&self) -> bool {
+        !self.is_cancelled() && !self.impatient.load(Ordering::Acquire)
+    }
+
+    /// Runs `work` without waiting for other writers.
+    pub(crate) fn impatiently<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.impatient.store(true, Ordering::Release);
+        let result = work();
+        self.impatient.store(false, Ordering::Release);
+        result
     }
 
     pub(crate) fn in_transaction(&self) -> bool {
@@ -115,6 +132,9 @@ fn run(
         capabilities,
         cursors: HashMap::new(),
         last_cursor: 0,
+        readers: Readers::of(&settings.location),
+        marks: Marks::default(),
+        changes: 0,
         only_reads: role == Role::Read || settings.read_only,
         writes_refused: role == Role::Read,
     };
@@ -130,6 +150,11 @@ pub(crate) struct Worker<'c> {
     pub(crate) capabilities: &'c Capabilities,
     pub(crate) cursors: HashMap<u64, Cursor<'c>>,
     pub(crate) last_cursor: u64,
+    /// Who is told of commits.
+    readers: Option<Arc<Readers>>,
+    marks: Marks,
+    /// The rows that were changed on the connection, as it counted them last.
+    changes: u64,
     /// Whether this connection never writes.
     only_reads: bool,
     /// Whether `query_only` is on.
@@ -153,6 +178,21 @@ impl Worker<'_> {
             self.writes_refused = self.db.pragma_update(None, "query_only", false).is_err();
         }
         self.shared.in_transaction.store(in_transaction, Ordering::Release);
+        let changes = self.db.total_changes();
+        if changes != self.changes && !in_transaction {
+            self.marks.count(changes - self.changes);
+            self.changes = changes;
+            if let Some(readers) = &self.readers {
+                readers.tell();
+            }
+        }
+    }
+
+    /// What can be done when the answer has left.
+    pub(crate) fn tidy(&mut self) {
+        if self.readers.is_some() && self.marks.are_due() && self.db.is_autocommit() {
+            self.shared.impatiently(|| self.marks.mark(self.db));
+        }
     }
 
     /// Begins, ends, sets and undoes. What the engine cannot do is refused before anything runs.
@@ -174,8 +214,14 @@ impl Worker<'_> {
                 }
                 // A reader's transaction can never become a writer's: it needs no lock.
                 Control::Begin(_) if self.only_reads => self.execute("BEGIN DEFERRED")?,
-                Control::Begin(_) => self.execute("BEGIN IMMEDIATE")?,
-                Control::Commit => self.execute("COMMIT")?,
+                Control::Begin(begin) => {
+                    self.execute("BEGIN IMMEDIATE")?;
+                    self.marks.begin(self.db, begin.origin.as_ref());
+                }
+                Control::Commit => {
+                    self.marks.commit(self.db);
+                    self.execute("COMMIT")?;
+                }
                 Control::Rollback => self.execute("ROLLBACK")?,
                 Control::Savepoint(level) => self.execute(&format!("SAVEPOINT {}", savepoint_name(*level)))?,
                 Control::RollbackTo(level) => {

@@ -1,5 +1,6 @@
 //! Repos at run time: starting, finding, idling, stopping.
 
+mod environment;
 mod fake;
 mod settings;
 

@@ -8,7 +8,7 @@ use emr::{PrepareMode, Secret, TlsMode};
 use super::Tenants;
 
 /// The option that a configuration error names, and its text.
-fn wrong(result: Result<impl std::fmt::Debug>) -> (String, String) {
+pub(crate) fn wrong(result: Result<impl std::fmt::Debug>) -> (String, String) {
     match result {
         Err(error) => match error.kind() {
             ErrorKind::Config { option, .. } => (option.clone(), error.to_string()),
@@ -83,6 +83,10 @@ fn malformed_urls_say_which_part_is_wrong() {
         ("postgres://u:topsecret@h:0/db", "port", "port"),
         ("postgres://u:topsecret@h:99999/db", "port", "port"),
         ("postgres://u:topsecret@h:x/db", "port", "port"),
+        // A host was forgotten: what stands there is a password.
+        ("postgres://u:topsecret/db", "port", "port"),
+        ("postgres://u:topsecret", "port", "port"),
+        ("postgres:u:topsecret@h/db", "url", "//host"),
         ("postgres://u:topsecret%zz@h/db", "password", "%25"),
         ("postgres://u:topsecret%ff@h/db", "password", "UTF-8"),
         ("postgres://u:top#secret@h/db", "url", "%23"),
@@ -120,6 +124,11 @@ async fn wrong_options_are_refused_by_name() {
         (server().extra("no_such_option", "x"), "no_such_option"),
         (server().database_type("postgers"), "database"),
         (server().database_type("mssql"), "database"),
+        (server().database_type("postgresql"), "database"),
+        (server().tls_ca("ca.pem"), "tls_ca"),
+        (server().tls(TlsMode::Require).tls_ca("ca.pem"), "tls_ca"),
+        (server().tls(TlsMode::Disable).tls_ca("ca.pem"), "tls_ca"),
+        (server().database_type("mysql").tls_ca("ca.pem"), "tls_ca"),
         (server().database_type("mysql").pool_size(0), "pool_size"),
         (server().database_type("mysql").host(""), "host"),
         (server().database_type("mysql").extra("no_such_option", "x"), "no_such_option"),
@@ -134,6 +143,8 @@ async fn wrong_options_are_refused_by_name() {
         let (found, message) = wrong(emr::open(options).await);
         assert_eq!(found, option, "{message}");
     }
+    let (_, message) = wrong(emr::open(server().database_type("mariadb")).await);
+    assert!(message.contains("write \"mysql\"") == cfg!(feature = "mysql"), "{message}");
     let (option, message) = wrong(emr::open(server().tls(TlsMode::VerifyFull).tls_ca("/no/such/file.pem")).await);
     assert!(option == "tls_ca" && message.contains("/no/such/file.pem"), "{message}");
 }
@@ -181,42 +192,4 @@ proptest::proptest! {
         proptest::prop_assert_eq!(options.password, Some(Secret::new(password)));
         proptest::prop_assert_eq!(options.host.as_deref(), Some("h"));
     }
-}
-
-/// Runs itself again with an environment, which a running program may not change safely.
-#[test]
-fn the_environment_is_read_by_environment_name() {
-    let program = std::env::current_exe().unwrap();
-    let output = std::process::Command::new(program)
-        .args(["--exact", "settings::child_reads_the_environment", "--ignored", "--nocapture"])
-        .env("ACME_PROD_URL", "postgres://u:pw@h/prod?pool_size=2")
-        .env("ACME_PROD_POOL_SIZE", "5")
-        .env("ACME_TEST_HOST", "test.example")
-        .env("ACME_TEST_DATABASE_TYPE", "postgres")
-        .env("ACME_BROKEN_URL", "postgres://h/d")
-        .env("ACME_BROKEN_POOL_SIZE", "lots")
-        .env("ACME_URL", "sqlite:plain.db")
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
-}
-
-#[test]
-#[ignore = "run by the_environment_is_read_by_environment_name, which sets its environment"]
-fn child_reads_the_environment() {
-    #[derive(MultiRepo)]
-    #[repo(env = "ACME")]
-    struct Acme;
-    let prod = Acme::conf("prod").unwrap();
-    assert_eq!((prod.database.as_deref(), prod.pool_size), (Some("prod"), Some(5)));
-    assert_eq!(prod.password, Some(Secret::new("pw")));
-    let test = Acme::conf("test").unwrap();
-    assert_eq!(test.host.as_deref(), Some("test.example"));
-    let plain = Acme::conf("").unwrap();
-    assert_eq!(plain.database.as_deref(), Some("plain.db"));
-    let (option, message) = wrong(Acme::conf("broken"));
-    assert!(option == "ACME_BROKEN_POOL_SIZE" && message.contains("lots"), "{message}");
-    let (option, message) = wrong(Acme::conf("missing"));
-    assert!(option == "ACME_MISSING_URL" && message.contains("ACME_MISSING"), "{message}");
 }

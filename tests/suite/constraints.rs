@@ -9,7 +9,7 @@ use crate::schemas::{Permalink, Reading};
 db_cases![
     r27_r111_unique_constraint,
     r33_r35_foreign_key_constraint,
-    pg2_sq1_check_and_not_null,
+    pg2_my1_sq1_check_and_not_null,
     r126_insert_all_is_all_or_none,
     a_failed_bulk_insert_in_a_nested_transaction_keeps_the_outer_one,
 ];
@@ -36,7 +36,8 @@ async fn r27_r111_unique_constraint(db: &Db) {
 
 async fn r33_r35_foreign_key_constraint(db: &Db) {
     let sql = "CREATE TABLE owners (id BIGINT PRIMARY KEY);
-               CREATE TABLE things (id BIGINT PRIMARY KEY, owner_id BIGINT CONSTRAINT things_owner REFERENCES owners (id))";
+               CREATE TABLE things (id BIGINT PRIMARY KEY, owner_id BIGINT,
+                                    CONSTRAINT things_owner FOREIGN KEY (owner_id) REFERENCES owners (id))";
     db.repo.script(sql).await.unwrap();
     let error = db.repo.query("INSERT INTO things VALUES (1, 7)", &[]).await.unwrap_err();
     assert!(error.is_foreign_key_violation(), "{error:?}");
@@ -52,14 +53,14 @@ async fn r33_r35_foreign_key_constraint(db: &Db) {
     assert_eq!((both.get::<i64>(0, 0).unwrap(), both.get::<i64>(0, 1).unwrap()), (7, 1));
 }
 
-async fn pg2_sq1_check_and_not_null(db: &Db) {
+async fn pg2_my1_sq1_check_and_not_null(db: &Db) {
     let sql =
         "CREATE TABLE readings (sensor TEXT NOT NULL, value DOUBLE PRECISION, CONSTRAINT positive CHECK (value > 0))";
     db.repo.script(sql).await.unwrap();
     let error = db.repo.insert(Reading { sensor: "a".into(), value: -1.0 }).await.unwrap_err();
     assert_eq!(violation(&error).kind, ConstraintKind::Check);
     assert_eq!(violation(&error).name.as_deref(), Some("positive"));
-    let error = db.repo.insert(Reading::build().set(Reading::VALUE, 1.0)).await.unwrap_err();
+    let error = db.repo.insert_all([Reading::build().set(Reading::VALUE, 1.0)]).await.unwrap_err();
     assert_eq!(violation(&error).kind, ConstraintKind::NotNull);
     assert_eq!(violation(&error).columns, ["sensor"]);
     assert_eq!(db.repo.count(Reading::query()).await.unwrap(), 0);

@@ -57,8 +57,7 @@ async fn be02_be09_be21_prefixes_are_honoured(db: &Db) {
         assert_unsupported(&error);
         return;
     }
-    let prefix = format!("{}_tenant", db.own_schema().await);
-    db.repo.script(&format!("CREATE SCHEMA {prefix}")).await.unwrap();
+    let prefix = db.create_schema_beside().await;
     let tenant = db.repo.with_prefix(prefix.as_str());
     tenant.create_table::<Post>().await.unwrap();
     let row = post(&tenant, "there").await;
@@ -69,8 +68,7 @@ async fn be02_be09_be21_prefixes_are_honoured(db: &Db) {
         .repo
         .transaction(async |tx| tx.with_prefix(prefix.as_str()).fetch::<Post>(row.id).lock(Lock::UPDATE).await)
         .await;
-    let cascade = if db.backend == Backend::Postgres { " CASCADE" } else { "" };
-    db.repo.script(&format!("DROP SCHEMA {prefix}{cascade}")).await.unwrap();
+    db.drop_schema(&prefix).await;
     assert_eq!(counts, (0, 1));
     assert!(by_key.0.unwrap_err().is_not_found());
     assert_eq!(by_key.1.unwrap(), row);

@@ -56,9 +56,10 @@ async fn operations_are_noted_in_order(db: &Db) {
     })
     .await
     .unwrap();
-    let noted = instrument.operations();
+    // What MySQL does not give back is selected again, by a call of its own.
+    let noted: Vec<_> = instrument.operations().into_iter().filter(|one| !one.text.starts_with("SELECT")).collect();
     assert_eq!(
-        instrument.texts().iter().map(|text| text.split(" INTO").next().unwrap_or_default()).collect::<Vec<_>>(),
+        noted.iter().map(|one| one.text.split(" INTO").next().unwrap_or_default()).collect::<Vec<_>>(),
         [
             "CONNECT",
             "BEGIN",
@@ -74,7 +75,11 @@ async fn operations_are_noted_in_order(db: &Db) {
     );
     assert!(noted.iter().all(|one| one.connection == 0 && matches!(one.outcome, Outcome::Done { .. })), "{noted:?}");
     // What travels together is one call: to connect, a statement with what begins its transaction, an undo, the commit.
-    assert_eq!(noted.iter().map(|one| one.call).collect::<Vec<_>>(), [0, 1, 1, 2, 2, 3, 4, 4, 5, 5]);
+    let calls = match db.backend {
+        Backend::Mysql => [0, 1, 1, 3, 3, 5, 6, 6, 8, 8],
+        _ => [0, 1, 1, 2, 2, 3, 4, 4, 5, 5],
+    };
+    assert_eq!(noted.iter().map(|one| one.call).collect::<Vec<_>>(), calls);
     assert_eq!(noted[2].params, ["text \"outer\""]);
     assert_eq!(noted[2].outcome, Outcome::Done { rows: 1 });
     assert_eq!(
@@ -161,9 +166,19 @@ async fn a_stale_connection_is_replaced_without_an_error(db: &Db) {
     let (repo, instrument) = instrumented(db).await;
     post(&repo, "one").await;
     instrument.fault(When::statement("insert"), Fault::ConnectionStale);
-    post(&repo, "two").await;
+    if db.backend == Backend::Mysql {
+        // There an insert has a transaction, in which nothing is sent twice.
+        let error = repo.insert(Post::build().set(Post::TITLE, "lost")).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::ConnectionLost { .. }), "{error:?}");
+        post(&repo, "two").await;
+        instrument.fault(When::statement("update"), Fault::ConnectionStale);
+        assert_eq!(repo.update_all(Post::query().set(Post::BODY, "x")).await.unwrap(), 2);
+        assert_eq!(instrument.count(Verb::Connect), 3);
+    } else {
+        post(&repo, "two").await;
+        assert_eq!(instrument.count(Verb::Connect), 2);
+    }
     assert_eq!(titles(&db.repo).await, ["one", "two"]);
-    assert_eq!(instrument.count(Verb::Connect), 2);
     // In a transaction nothing is sent twice.
     let tx = repo.begin().await.unwrap();
     post(&tx, "undone").await;
@@ -179,7 +194,9 @@ async fn an_answer_that_is_lost_leaves_the_write(db: &Db) {
     instrument.fault(When::statement("insert"), Fault::AnswerLost);
     let error = repo.insert(Post::build().set(Post::TITLE, "written")).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::ConnectionLost { .. }), "{error:?}");
-    assert_eq!(titles(&db.repo).await, ["written"]);
+    // Where the row must be selected again, the transaction of both is undone.
+    let mut left = if db.backend == Backend::Mysql { vec![] } else { vec!["written"] };
+    assert_eq!(titles(&db.repo).await, left);
     // So it is with a commit.
     let ran = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let tx = repo.begin().await.unwrap();
@@ -190,7 +207,8 @@ async fn an_answer_that_is_lost_leaves_the_write(db: &Db) {
     let error = tx.commit().await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::ConnectionLost { .. }), "{error:?}");
     assert!(!ran.load(std::sync::atomic::Ordering::SeqCst), "nobody knows that it was committed");
-    assert_eq!(titles(&db.repo).await, ["written", "committed"]);
+    left.push("committed");
+    assert_eq!(titles(&db.repo).await, left);
 }
 
 async fn a_connection_lost_in_a_transaction_undoes_it(db: &Db) {

@@ -9,6 +9,7 @@ db_cases![
     a_hundred_thousand_rows_and_one_key_twice,
     a_hundred_thousand_rows_and_one_against_a_check,
     a_hundred_thousand_rows_and_one_that_cannot_be_sent,
+    a_hundred_thousand_rows_of_which_most_are_null,
 ];
 
 const ROWS: i64 = 100_000;
@@ -80,4 +81,14 @@ async fn a_hundred_thousand_rows_and_one_that_cannot_be_sent(db: &Db) {
     let text = error.to_string();
     assert!(text.contains("title") || text.contains("value"), "which column: {text}");
     assert_eq!(repo.count(Post::query()).await.unwrap() + repo.count(Reading::query()).await.unwrap(), 0);
+}
+
+async fn a_hundred_thousand_rows_of_which_most_are_null(db: &Db) {
+    let repo = &db.repo;
+    repo.create_table::<Post>().await.unwrap();
+    // The first message of many says nothing of the type that the last one has.
+    let late = |id: i64| (id > ROWS - 5).then(|| format!("body {id}"));
+    let rows: Vec<Post> = (1..=ROWS).map(|id| Post { body: late(id), ..numbered(id) }).collect();
+    assert_eq!(repo.insert_all(rows.clone()).await.unwrap(), ROWS.unsigned_abs());
+    assert!(repo.all(Post::query().order_by(Post::ID.asc())).await.unwrap() == rows, "as they were sent");
 }

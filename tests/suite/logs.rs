@@ -52,7 +52,14 @@ async fn l3_l4_l5_each_repo_has_a_log_of_its_own(db: &Db) {
     post(&one, "a").await;
     post(&silent, "b").await;
     assert_eq!(titles(&two).await, ["a", "b"]);
-    assert_eq!(*seen.lock().unwrap(), [("one", one.id().to_owned(), 1), ("two", two.id().to_owned(), 2)]);
+    let mut seen = std::mem::take(&mut *seen.lock().unwrap());
+    if db.backend == Backend::Mysql {
+        // BEGIN and COMMIT of the insert, and the read that brings the row back.
+        let rows: Vec<_> = seen.drain(..4).map(|(name, _, rows)| (name, rows)).collect();
+        assert_eq!(rows, [("one", 0), ("one", 1), ("one", 1), ("one", 0)]);
+        seen.insert(0, ("one", one.id().to_owned(), 1));
+    }
+    assert_eq!(seen, [("one", one.id().to_owned(), 1), ("two", two.id().to_owned(), 2)]);
 }
 
 /// The parameters of the only statement since the last look.
@@ -68,7 +75,9 @@ async fn l6_parameters_are_told_as_they_are_sent_and_read_well(db: &Db) {
     repo.create_table::<Document>().await.unwrap();
     instrument.clear();
     let document = repo.insert(Document::build().set(Document::NAME, "täxt \"quoted\"")).await.unwrap();
-    assert_eq!(only(&instrument), [format!("UUID {}", document.id), "text \"täxt \\\"quoted\\\"\"".to_owned()]);
+    let operations = sent(&instrument);
+    assert_eq!(operations.len(), db.backend.statements_of_insert());
+    assert_eq!(operations[0].params, [format!("UUID {}", document.id), "text \"täxt \\\"quoted\\\"\"".to_owned()]);
     let found = repo.all(Document::query().filter(Document::ID.eq(document.id))).await.unwrap();
     assert_eq!(only(&instrument), [format!("UUID {}", document.id)]);
     assert_eq!(found, [document]);

@@ -18,6 +18,7 @@ mod large_writes;
 mod logs;
 mod migrations;
 mod multi;
+mod mysql_family;
 mod odd_schemas;
 mod plans;
 mod preloads;
@@ -30,6 +31,7 @@ mod retries;
 mod schemas;
 mod streams;
 mod test_repos;
+mod transaction_control;
 mod transaction_rows;
 mod transactions;
 mod trips;
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         ("large_writes", large_writes::cases),
         ("migrations", migrations::cases),
         ("multi", multi::cases),
+        ("mysql_family", mysql_family::cases),
         ("odd_schemas", odd_schemas::cases),
         ("plans", plans::cases),
         ("preloads", preloads::cases),
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         ("retries", retries::cases),
         ("streams", streams::cases),
         ("test_repos", test_repos::cases),
+        ("transaction_control", transaction_control::cases),
         ("transaction_rows", transaction_rows::cases),
         ("transactions", transactions::cases),
         ("trips", trips::cases),

@@ -14,8 +14,8 @@ db_cases![
     mg9_nothing_runs_if_one_source_cannot_be_read,
     mg10_mg11_one_connection_is_enough,
     pg16_a_column_has_a_collation,
-    pg22_pg23_who_may_not_create_a_database,
-    pg32_the_state_of_a_database_that_cannot_be_asked,
+    pg22_pg23_my17_my18_who_may_not_create_a_database,
+    pg32_my23_the_state_of_a_database_that_cannot_be_asked,
 ];
 
 fn applied(status: &[emr::MigrationStatus]) -> Vec<i64> {
@@ -129,8 +129,8 @@ async fn pg16_a_column_has_a_collation(db: &Db) {
     assert_eq!(repo.all(by_tongue).await.unwrap(), ["a", "A", "b", "B"]);
 }
 
-async fn pg22_pg23_who_may_not_create_a_database(db: &Db) {
-    if db.backend != Backend::Postgres {
+async fn pg22_pg23_my17_my18_who_may_not_create_a_database(db: &Db) {
+    if db.backend == Backend::Sqlite {
         return not_here("a file has no users");
     }
     let role = format!("emr_nobody_{}", std::process::id());
@@ -141,18 +141,23 @@ async fn pg22_pg23_who_may_not_create_a_database(db: &Db) {
         "{error:?}"
     );
 
-    db.repo.script(&format!("CREATE ROLE {role} LOGIN")).await.unwrap();
+    let create = match db.backend {
+        Backend::Postgres => format!("CREATE ROLE {role} LOGIN"),
+        _ => format!("CREATE USER {role}; GRANT SELECT ON `{}`.* TO {role}", db.own_schema().await),
+    };
+    db.repo.script(&create).await.unwrap();
     let unprivileged = |options: RepoOptions| options.user(&role);
     let refused = unprivileged(new.clone()).create_database().await.unwrap_err();
     assert!(matches!(refused.kind(), ErrorKind::Database { .. }), "{refused:?}");
     assert!(!new.database_exists().await.unwrap());
     // One that is there already needs no right.
     assert!(!unprivileged(db.options()).create_database().await.unwrap());
-    db.repo.script(&format!("DROP ROLE {role}")).await.unwrap();
+    let sort = if db.backend == Backend::Postgres { "ROLE" } else { "USER" };
+    db.repo.script(&format!("DROP {sort} {role}")).await.unwrap();
 }
 
-async fn pg32_the_state_of_a_database_that_cannot_be_asked(db: &Db) {
-    if db.backend != Backend::Postgres {
+async fn pg32_my23_the_state_of_a_database_that_cannot_be_asked(db: &Db) {
+    if db.backend == Backend::Sqlite {
         return not_here("a file is there or is not");
     }
     let error = db.options().port(1).database_exists().await.unwrap_err();

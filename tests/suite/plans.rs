@@ -107,6 +107,10 @@ async fn pg8_a_plan_for_these_values_shows_them(db: &Db) {
 async fn pg9_pg10_plans_in_other_formats(db: &Db) {
     db.repo.create_table::<Post>().await.unwrap();
     for format in [PlanFormat::Json, PlanFormat::Yaml, PlanFormat::Xml] {
+        if format == PlanFormat::Json && db.backend.is_mysql_family() {
+            // Its own document: my6_a_plan_in_json.
+            continue;
+        }
         let found = db.repo.explain_with(Post::query(), ExplainOptions::new().format(format)).await;
         let Some(plan) = refused(db, found) else { continue };
         assert_eq!(plan.len(), 1);

@@ -387,5 +387,6 @@ async fn explain_shows_a_plan(repo: &impl Repo) {
     repo.create_table::<Post>().await.unwrap();
     let plan = repo.explain(Post::query().filter(Post::ID.eq(1))).await.unwrap();
     assert!(!plan.is_empty());
-    assert!(format!("{plan:?}").contains("t0") || format!("{plan:?}").contains("Impossible WHERE"), "{plan:?}");
+    let shown = ["t0", "Impossible WHERE", "no matching row in const table"];
+    assert!(shown.iter().any(|text| format!("{plan:?}").contains(text)), "{plan:?}");
 }

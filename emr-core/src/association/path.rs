@@ -37,12 +37,22 @@ impl<S: Syncable, T: Syncable> Path<S, T> {
 
     /// The steps, those of chains one by one.
     pub(crate) fn flat(&self) -> Result<Vec<Step>> {
-        let mut flat = Vec::new();
-        for step in &self.steps {
-            flatten(*step, &mut flat, 0)?;
-        }
-        Ok(flat)
+        flat_steps(&self.steps)
     }
+
+    /// The steps as they were given.
+    pub(crate) fn into_steps(self) -> Vec<Step> {
+        self.steps
+    }
+}
+
+/// The same steps, those of chains one by one.
+pub(crate) fn flat_steps(steps: &[Step]) -> Result<Vec<Step>> {
+    let mut flat = Vec::new();
+    for step in steps {
+        flatten(*step, &mut flat, 0)?;
+    }
+    Ok(flat)
 }
 
 /// No chain that a person writes is longer.

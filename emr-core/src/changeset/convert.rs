@@ -163,6 +163,7 @@ pub(crate) fn same(one: &Value<'_>, other: &Value<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -230,5 +231,47 @@ mod tests {
         assert!(same(&json(r#"{"a":1,"b":2}"#), &json(r#"{ "b": 2, "a": 1 }"#)));
         assert!(!same(&json("[1]"), &json("[2]")));
         assert!(!same(&json("broken"), &json("broken too")));
+    }
+
+    const TYPES: [SqlType; 16] = [
+        SqlType::Bool,
+        SqlType::I16,
+        SqlType::I32,
+        SqlType::I64,
+        SqlType::F32,
+        SqlType::F64,
+        SqlType::Text,
+        SqlType::Bytes,
+        SqlType::Uuid,
+        SqlType::Decimal,
+        SqlType::Date,
+        SqlType::Time,
+        SqlType::DateTime,
+        SqlType::Timestamp,
+        SqlType::Json,
+        SqlType::Unknown,
+    ];
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_value_or_none(text in "[-+0-9.eE:TZ ,/]{0,40}|[0-9]{1,40}[eE][-+]?[0-9]{1,12}|\\PC{0,30}|.{0,30}") {
+            for ty in TYPES {
+                let Some(value) = convert(&json!(text), ty) else { continue };
+                prop_assert_eq!(value.sql_type(), ty);
+                // What it stands for stands for itself.
+                if !matches!(ty, SqlType::Json | SqlType::Bytes) {
+                    let again = convert(&to_json(&value), ty);
+                    prop_assert_eq!(again.as_ref(), Some(&value));
+                }
+            }
+        }
+
+        #[test]
+        fn any_number_is_a_value_or_none(integer in any::<i64>(), float in any::<f64>()) {
+            for ty in TYPES {
+                let _ = (convert(&json!(integer), ty), convert(&json!(float), ty), convert(&json!([integer, float]), ty));
+            }
+            prop_assert_eq!(convert(&json!(integer), SqlType::I64), Some(Value::I64(integer)));
+        }
     }
 }

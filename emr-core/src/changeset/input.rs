@@ -46,16 +46,15 @@ impl Input {
     }
 
     fn of_pairs(pairs: impl IntoIterator<Item = (impl AsRef<str>, impl Into<String>)>) -> Self {
-        let mut root = Json::Object(Map::new());
+        let mut fields = Map::new();
         for (name, value) in pairs {
-            if let Some(path) = path(name.as_ref()) {
-                put(&mut root, &path, Json::String(value.into()));
+            let path = path(name.as_ref());
+            // The first step is a name, though it be empty.
+            if let Some((&first, rest)) = path.as_deref().and_then(<[_]>::split_first) {
+                put(fields.entry(first).or_insert(Json::Null), rest, Json::String(value.into()));
             }
         }
-        match root {
-            Json::Object(fields) => Input { fields, malformed: false },
-            _ => Input::default(),
-        }
+        Input { fields, malformed: false }
     }
 }
 
@@ -184,6 +183,7 @@ impl<N: AsRef<str>, V: AsRef<str>> IntoInput for &BTreeMap<N, V> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::IntoInput;
@@ -209,9 +209,26 @@ mod tests {
     }
 
     #[test]
+    fn a_field_without_a_name_is_one_among_others() {
+        let input = [("title", "x"), ("", "y")].into_input();
+        assert_eq!((input.get("title"), input.get("")), (Some(&json!("x")), Some(&json!("y"))));
+    }
+
+    #[test]
     fn what_is_no_object_is_malformed() {
         for json in [json!(null), json!([1]), json!("x")] {
             assert!((&json).into_input().is_malformed());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_names_are_taken(pairs in prop::collection::vec(("[a-c\\[\\]]{0,30}|\\PC{0,12}", ".{0,9}"), 0..8)) {
+            let input = pairs.as_slice().into_input();
+            prop_assert!(!input.is_malformed());
+            for (name, value) in pairs.iter().rev().take(1).filter(|(name, _)| !name.contains('[')) {
+                prop_assert_eq!(input.get(name).and_then(|value| value.as_str()), Some(&**value));
+            }
         }
     }
 }

@@ -76,6 +76,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Deadlock { message } => write!(f, "deadlock: {message}; run the transaction again"),
             ErrorKind::LockNotAvailable { message } => write!(f, "lock not available: {message}"),
             ErrorKind::Database { code, message } => write!(f, "database error {code}: {message}"),
+            ErrorKind::Watch(fault) => fault.fmt(f),
             ErrorKind::Migration { version, problem } => write!(f, "migration {version}: {problem}"),
         }
     }
@@ -127,7 +128,16 @@ impl fmt::Display for TransactionFault {
             }
             TransactionFault::TimedOut => "the transaction took longer than its timeout and was rolled back",
             TransactionFault::RawControl => {
-                "raw SQL may not begin, commit or roll back: use `transaction`, `begin` and `Tx`"
+                "raw SQL may not begin, commit or roll back, set how transactions run, or lock tables for the session: \
+                 use `transaction`, `begin_with`, `Tx` and `TransactionOptions`"
+            }
+            TransactionFault::Ended => {
+                "the statement ended the transaction at the server: what was done before it is committed or undone; \
+                 call such statements and procedures outside of transactions"
+            }
+            TransactionFault::LeftOpen => {
+                "the statement left a transaction open, which is rolled back: a procedure must end what it begins, \
+                 and a session must commit by itself"
             }
         })
     }

@@ -43,8 +43,7 @@ pub(crate) async fn run_batch(executor: &impl Executor, requests: &[Request]) ->
                 let mut ticket = lease.ticket().await?;
                 let (connection, controls) = ticket.parts()?;
                 let result = batch.send(connection, &controls, steps).await;
-                ticket.end(result.as_ref().err());
-                match result {
+                match ticket.end_with(result) {
                     Err(error) if stale && retryable(&error, role) => {}
                     result => return result,
                 }

@@ -53,6 +53,13 @@ impl<'a, R> With<'a, R> {
         with
     }
 
+    /// See [`Repo::with_origin`](crate::Repo::with_origin).
+    pub fn with_origin(&self, origin: impl Into<Arc<str>>) -> With<'a, R> {
+        let mut with = self.clone();
+        with.options.origin = Some(origin.into());
+        with
+    }
+
     /// See [`Repo::read_only`](crate::Repo::read_only).
     pub fn read_only(&self) -> With<'a, R> {
         let mut with = self.clone();

@@ -11,9 +11,9 @@ use crate::association::Few;
 use crate::connection::Role;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{Call, Executor, Job, run};
-use crate::insert::{BulkInsert, RowSource};
+use crate::insert::{BulkInsert, Cells, tells_keys};
 use crate::query::{Relation, SelectBody};
-use crate::repo::delete_rows;
+use crate::repo::{delete_rows, refuse_untold};
 use crate::row::RowSink;
 use crate::schema::Schema;
 use crate::transaction::{TransactionOptions, Tx};
@@ -63,10 +63,10 @@ fn key_of(member: &dyn Member) -> Option<Few<Value<'static>>> {
 }
 
 /// New rows of one schema. Neighbours that set the same columns go in together, unless somebody is to be asked
-/// about each, or the server gives none back.
+/// about each, or the server gives none back and they cannot be found again.
 async fn insert(tx: &Tx, members: Rows<'_, '_>) -> Result<()> {
     let gives_back = tx.inner().0.capabilities().insert_returning != Returning::No;
-    if !tx.interceptors().is_empty() || !gives_back {
+    if !tx.interceptors().is_empty() {
         return one_by_one(tx, members).await;
     }
     let mut shapes = Vec::with_capacity(members.len());
@@ -81,7 +81,7 @@ async fn insert(tx: &Tx, members: Rows<'_, '_>) -> Result<()> {
         let (same, others) = rest.split_at_mut(shape.len());
         rest = others;
         let (columns, prefix) = &shape[0];
-        if same.len() > 1 && !columns.is_empty() {
+        if same.len() > 1 && !columns.is_empty() && (gives_back || tells_keys(same[0].schema(), columns)) {
             together(tx, same, columns, prefix.as_ref()).await?;
         } else {
             one_by_one(tx, same).await?;
@@ -158,32 +158,15 @@ impl Bulk {
     ) -> Result<(Box<dyn RowSink>, u64)> {
         let Bulk { schema, columns, cells, prefix } = self;
         let rows = cells.len() / columns.len().max(1);
-        let mut places = vec![0; schema.columns.len()];
-        columns.iter().enumerate().for_each(|(at, &column)| places[column] = at);
-        let source = Arc::new(Cells { width: columns.len(), places, values: cells });
+        let source = Arc::new(Cells::of(schema, &columns, cells));
         let prefix = prefix.or_else(|| tx.call_options().prefix_of(schema).map(Arc::from));
         let bulk = BulkInsert { schema, prefix, columns, rows: 0..rows, source, returning, conflict };
         let call = Call { role: Role::Write, table: Some(schema.table), verb: "insert", enforced: false };
         let make = |capabilities: &'static crate::Capabilities| {
-            if bulk.returning && capabilities.insert_returning == Returning::No {
-                return Err(Error::unsupported("returning the inserted rows", &*capabilities.server));
-            }
+            refuse_untold(&bulk, capabilities)?;
             Ok(Job::InsertMany(bulk.clone()))
         };
         let (sink, done) = run(tx, call, make, sink).await?;
         Ok((sink, done.rows))
-    }
-}
-
-struct Cells {
-    width: usize,
-    /// Where the column of a schema is in a row.
-    places: Vec<usize>,
-    values: Vec<Value<'static>>,
-}
-
-impl RowSource for Cells {
-    fn cell(&self, row: usize, column: usize) -> Value<'_> {
-        self.values[row * self.width + self.places[column]].borrowed()
     }
 }

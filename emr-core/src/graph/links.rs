@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::batch::Bulk;
@@ -13,9 +14,10 @@ use crate::conflict::{Conflict, ConflictTarget};
 use crate::error::{Error, Result};
 use crate::exec::Executor;
 use crate::expr::{Node, Operator, SourceRef};
+use crate::from_row::FromRow;
 use crate::query::{Relation, SelectBody};
 use crate::repo::{ask_link, delete_rows, tell_link};
-use crate::row::{Discard, RowSink};
+use crate::row::{Discard, Row, RowSink};
 use crate::schema::{AssociationDef, ColumnDef, Generated, Schema};
 use crate::transaction::Tx;
 use crate::types::now;
@@ -254,12 +256,25 @@ impl New<'_> {
         }
         let (set, values) = (Cow::Owned(columns.clone()), cells.clone());
         let bulk = Bulk { schema, columns: set, cells: values, prefix: self.prefix.clone() };
-        let sink = || Box::new(Discard) as Box<dyn RowSink>;
-        let (_, written) = bulk.insert(tx, false, conflict.cloned(), sink).await?;
-        if written == 0 {
+        let new = Arc::new(AtomicBool::new(false));
+        let sink = || Box::new(IsNew(Arc::clone(&new))) as Box<dyn RowSink>;
+        bulk.insert(tx, false, conflict.cloned(), sink).await?;
+        if conflict.is_some() && !new.load(Ordering::Relaxed) {
             return Ok(());
         }
         tell_link(tx, schema, &columns, &cells).await
+    }
+}
+
+/// Notes that a link was not there before.
+struct IsNew(Arc<AtomicBool>);
+
+impl RowSink for IsNew {
+    fn row(&mut self, row: &dyn Row) -> Result<()> {
+        if Option::<bool>::read(row, 0)?.is_some() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+        Ok(())
     }
 }
 

@@ -60,46 +60,6 @@ impl RepoOptions {
         Ok(options)
     }
 
-    /// Reads the environment for one environment name (`dev`, `test`, `prod`), as a definition with the
-    /// prefix `ACME` would: `ACME_PROD_URL` first, then single settings over it (`ACME_PROD_POOL_SIZE`,
-    /// `ACME_PROD_PASSWORD`, …). An empty `environment` reads `ACME_URL` and so on.
-    ///
-    /// # Errors
-    /// [`Config`](crate::ErrorKind::Config) if a variable holds what its setting does not take, or if none is
-    /// set.
-    pub fn from_env(prefix: &str, environment: &str) -> Result<Self> {
-        let stem = [prefix, environment]
-            .into_iter()
-            .filter(|part| !part.is_empty())
-            .map(|part| part.to_ascii_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_"))
-            .collect::<Vec<_>>()
-            .join("_");
-        let url_variable = format!("{stem}_URL");
-        let mut options = match std::env::var(&url_variable) {
-            Ok(url) => RepoOptions::from_url(&url)?,
-            Err(std::env::VarError::NotPresent) => RepoOptions::default(),
-            Err(std::env::VarError::NotUnicode(_)) => {
-                return Err(Error::config(url_variable, "it is not Unicode"));
-            }
-        };
-        let mut found = options.database_type.is_some();
-        for name in SETTINGS {
-            let variable = format!("{stem}_{}", name.to_ascii_uppercase());
-            if let Ok(value) = std::env::var(&variable) {
-                options.set(name, &value).map_err(|error| match error.kind() {
-                    crate::ErrorKind::Config { problem, .. } => Error::config(&variable, problem),
-                    _ => error,
-                })?;
-                found = true;
-            }
-        }
-        if found {
-            Ok(options)
-        } else {
-            Err(Error::config(url_variable, format!("neither it nor any {stem}_* setting is in the environment")))
-        }
-    }
-
     /// Sets a setting from text, by its name in URLs.
     ///
     /// # Errors
@@ -156,30 +116,6 @@ impl RepoOptions {
     }
 }
 
-/// The settings that [`RepoOptions::from_env`] looks for beside the URL.
-const SETTINGS: [&str; 20] = [
-    "database_type",
-    "host",
-    "port",
-    "database",
-    "user",
-    "password",
-    "pool_size",
-    "eager",
-    "timeout",
-    "idle_timeout",
-    "connect_timeout",
-    "connection_idle_timeout",
-    "tls",
-    "tls_ca",
-    "prepare",
-    "application_name",
-    "after_connect",
-    "read_only",
-    "prefix",
-    "sslmode",
-];
-
 /// Reads `//user:password@host:port/database`.
 fn server_url(scheme: &str, rest: &str) -> Result<RepoOptions> {
     let wrong = |problem: String| Error::config("url", problem);
@@ -222,7 +158,11 @@ fn server_url(scheme: &str, rest: &str) -> Result<RepoOptions> {
         return Err(Error::config("host", "the URL has no host between `//` and the path"));
     }
     options.host = Some(host);
-    options.port = port.map(parse_port).transpose()?;
+    if let Some(port) = port {
+        // Not shown: without an `@`, what stands there may be meant as a password.
+        let wrong = |_| Error::config("port", "what stands after the host's `:` is no port from 1 to 65535");
+        options.port = Some(parse_port(port).map_err(wrong)?);
+    }
     options.database =
         database.map(|database| decode("database", database)).transpose()?.filter(|name| !name.is_empty());
     Ok(options)

@@ -17,19 +17,39 @@ use crate::value::Value;
 use super::condition::{conditions, typed_value, value};
 use super::merge::merge;
 use super::read::whole;
-use super::scope::{Scope, TableName, Written};
+use super::scope::{Proposed, Scope, TableName, Written};
 use super::write::{check_turns, declare_output, identity_insert, output_into, select_output, sets_identity};
 use super::{ALIAS, all_columns, separated, table_of};
 
+/// What MySQL calls the row that an upsert could not insert.
+macro_rules! new_row {
+    () => {
+        "emr_new"
+    };
+}
+
 /// Where MySQL's update branch leaves its mark: 0 of a new row, [`CHANGED`] or [`LEFT`] of one that was there.
 const MARK: &str = "@emr_outcome";
+/// The counted key of the row that it met. What the server tells as the last one is lost where a trigger ran.
+const MET_KEY: &str = "@emr_key";
+const MET: &str = "(@emr_key := ";
 /// Takes the mark away, before a row is tried; always true.
 const FRESH: &str = "(@emr_outcome := 0) = 0";
 /// The same for each row of a query: what reads nothing would be done once for all.
 const FRESH_ROW: &str = "(@emr_outcome := 0 * rand()) = 0";
+/// The same, and counts the row.
+const FRESH_COUNTED: &str = "(@emr_outcome := 0 * rand() * (@emr_written := @emr_written + 1)) = 0";
 const CHANGED: &str = "1";
 const LEFT: &str = "2";
+/// [`LEFT`], of a row that was counted, and does not count.
+const LEFT_COUNTED: &str = "2 + 0 * (@emr_written := @emr_written - 1)";
+/// Before the rows of a query are upserted.
+pub(crate) const COUNT_WRITTEN: &str = "SET @emr_written = 0";
+/// How many of them were written.
+pub(crate) const WRITTEN: &str = "SELECT CAST(@emr_written AS SIGNED)";
 /// What no integer can be: the statement fails. [`OTHER_KEY`] is how adapters know why.
+/// Whether the row is new; NULL of one that was left alone.
+pub(super) const MARK_AS_OUTCOME: &str = "CASE @emr_outcome WHEN 0 THEN 1 WHEN 1 THEN 0 END";
 const NOT_THE_TARGET: &str = "CAST(@emr_outcome AS SIGNED) - 9223372036854775807 - 9";
 
 /// Stands in the error of a server whose upserts fire on any unique key, when it was another than the target.
@@ -92,6 +112,7 @@ pub fn insert_values<'q>(
         (Some(_), UpsertStyle::DuplicateKey) => Some(FRESH),
         _ => None,
     };
+    let alias = fresh.is_some() && out.dialect().names_new_row();
     let values = |out: &mut SqlBuilder<'q>| {
         out.push("VALUES ");
         separated(out, ", ", rows.clone(), |out, row| {
@@ -106,11 +127,14 @@ pub fn insert_values<'q>(
             });
             out.push(")");
         });
+        if alias {
+            out.push(concat!(" AS ", new_row!()));
+        }
     };
     if is_merge(out, insert) {
         return merge(out, insert, values);
     }
-    insert_into(out, insert, |out| {
+    insert_into(out, insert, false, |out| {
         if columns.is_empty() {
             let default_row = out.dialect().default_row();
             out.push(default_row);
@@ -133,7 +157,7 @@ pub fn insert_select<'q>(
     if is_merge(out, insert) {
         return merge(out, insert, select);
     }
-    insert_into(out, insert, |out| {
+    insert_into(out, insert, true, |out| {
         if insert.conflict.is_some() {
             // SQLite would take ON for that of a join if no WHERE came before it.
             out.push(" SELECT * FROM (");
@@ -147,11 +171,17 @@ pub fn insert_select<'q>(
                         // The server would read all rows before it writes the first.
                         out.unsupported("an upsert of the rows of a query that is not of other tables alone");
                     }
-                    FRESH_ROW
+                    if counts_written(out) { FRESH_COUNTED } else { FRESH_ROW }
                 }
                 _ => out.dialect().condition(true),
             };
-            out.push(") AS s0 WHERE ").push(always);
+            if out.dialect().upsert_style() == UpsertStyle::DuplicateKey && out.dialect().names_new_row() {
+                out.push(concat!(") AS ", new_row!(), " ("));
+                names(out, insert.schema, insert.columns);
+                out.push(") WHERE ").push(always);
+            } else {
+                out.push(") AS s0 WHERE ").push(always);
+            }
         } else {
             out.push(" ");
             select(out);
@@ -176,7 +206,18 @@ fn one_cell<'q>(out: &mut SqlBuilder<'q>, schema: &'static Schema, column: usize
     }
 }
 
-fn insert_into<'q>(out: &mut SqlBuilder<'q>, insert: Insert<'q>, rows: impl FnOnce(&mut SqlBuilder<'q>)) {
+/// Whether the rows of a query are counted while they are upserted: where nothing comes back of them, what the server says
+/// cannot be told apart.
+pub(crate) fn counts_written(out: &SqlBuilder<'_>) -> bool {
+    out.capabilities().insert_returning == Returning::No
+}
+
+fn insert_into<'q>(
+    out: &mut SqlBuilder<'q>,
+    insert: Insert<'q>,
+    of_query: bool,
+    rows: impl FnOnce(&mut SqlBuilder<'q>),
+) {
     let Insert { schema, prefix, columns, conflict, returned } = insert;
     let comes_back = returned != Returned::Nothing;
     let how = if comes_back { out.capabilities().insert_returning } else { Returning::No };
@@ -205,7 +246,7 @@ fn insert_into<'q>(out: &mut SqlBuilder<'q>, insert: Insert<'q>, rows: impl FnOn
         output_into(out, schema, "INSERTED");
     }
     rows(out);
-    on_conflict(out, insert);
+    conflict_clause(out, insert, of_query);
     if how == Returning::Clause {
         returning(out, insert);
     }
@@ -221,12 +262,16 @@ fn insert_into<'q>(out: &mut SqlBuilder<'q>, insert: Insert<'q>, rows: impl FnOn
 /// Writes what is done where a key is taken: for adapters that write the rest of the INSERT themselves. The table must
 /// have the alias `t0`.
 pub fn on_conflict<'q>(out: &mut SqlBuilder<'q>, insert: Insert<'q>) {
+    conflict_clause(out, insert, false);
+}
+
+fn conflict_clause<'q>(out: &mut SqlBuilder<'q>, insert: Insert<'q>, of_query: bool) {
     let Some(conflict) = insert.conflict else { return };
     check(out, insert.schema, conflict);
     match out.dialect().upsert_style() {
         UpsertStyle::OnConflict(outcome) => {
             out.push(" ON CONFLICT");
-            let proposed = Written { name: TableName::Alias, proposed: Some(("excluded.", "")) };
+            let proposed = Written { name: TableName::Alias, proposed: Some(Proposed::Named("excluded.")) };
             let scope = Scope::top(&conflict.stored).writing(proposed);
             target(out, insert.schema, conflict);
             if conflict.assignments.is_none() {
@@ -240,7 +285,10 @@ pub fn on_conflict<'q>(out: &mut SqlBuilder<'q>, insert: Insert<'q>) {
                 out.push(if conflict.filter.is_empty() { " WHERE " } else { " AND " }).push(mark);
             }
         }
-        UpsertStyle::DuplicateKey => duplicate_key(out, insert, conflict),
+        UpsertStyle::DuplicateKey => {
+            let left = if of_query && counts_written(out) { LEFT_COUNTED } else { LEFT };
+            duplicate_key(out, insert, conflict, left);
+        }
         UpsertStyle::Merge => out.unsupported("ON CONFLICT"),
     }
 }
@@ -260,7 +308,7 @@ pub fn returning(out: &mut SqlBuilder<'_>, insert: Insert<'_>) {
     }
     match (out.dialect().upsert_style(), &conflict.assignments) {
         (UpsertStyle::DuplicateKey, _) => {
-            out.push("CASE ").push(MARK).push(" WHEN 0 THEN 1 WHEN ").push(CHANGED).push(" THEN 0 END");
+            out.push(MARK_AS_OUTCOME);
         }
         (_, None) => {
             // What was not skipped was inserted.
@@ -331,7 +379,7 @@ pub(super) fn check(out: &mut SqlBuilder<'_>, schema: &'static Schema, conflict:
 }
 
 /// MySQL: any unique key fires, and nothing is done by setting a column to what it is.
-fn duplicate_key<'q>(out: &mut SqlBuilder<'q>, insert: Insert<'q>, conflict: &'q Conflict) {
+fn duplicate_key<'q>(out: &mut SqlBuilder<'q>, insert: Insert<'q>, conflict: &'q Conflict, left: &'static str) {
     let schema = insert.schema;
     if matches!(conflict.target, ConflictTarget::Constraint(_)) {
         out.unsupported("naming the constraint of a conflict");
@@ -339,18 +387,22 @@ fn duplicate_key<'q>(out: &mut SqlBuilder<'q>, insert: Insert<'q>, conflict: &'q
     if !conflict.target_filter.is_empty() {
         out.unsupported("partial unique indexes");
     }
-    // VALUES() is what both engines know; MySQL calls it the old way since 8.0.20.
-    let written = Written { name: TableName::Table, proposed: Some(("VALUES(", ")")) };
+    let proposed = if out.dialect().names_new_row() {
+        Proposed::Set(concat!(new_row!(), "."), insert.columns)
+    } else {
+        Proposed::Function
+    };
+    let written = Written { name: TableName::Table, proposed: Some(proposed) };
     let scope = Scope::top(&conflict.stored).writing(written);
     out.push(" ON DUPLICATE KEY UPDATE ");
     let stored = |out: &mut SqlBuilder<'q>, column: usize| {
-        let (before, after) = if tells_key(out, schema) == Some(column) { ("LAST_INSERT_ID(", ")") } else { ("", "") };
+        let (before, after) = if tells_key(out, schema) == Some(column) { (MET, ")") } else { ("", "") };
         out.push(before).ident(schema.table).push(".").ident(schema.columns[column].name).push(after);
     };
     let Some(all) = &conflict.assignments else {
         let column = schema.primary_key.first().copied().unwrap_or(0);
         out.ident(schema.columns[column].name).push(" = CASE ");
-        mark(out, schema, conflict, scope);
+        mark(out, (schema, conflict), scope, proposed, left);
         out.push(" WHEN ").push(LEFT).push(" THEN ");
         stored(out, column);
         out.push(" ELSE ");
@@ -361,9 +413,11 @@ fn duplicate_key<'q>(out: &mut SqlBuilder<'q>, insert: Insert<'q>, conflict: &'q
     let tells_key = tells_key(out, schema);
     check_turns(out, schema, all);
     separated(out, ", ", all.iter().enumerate(), |out, (n, assignment)| {
-        out.ident(schema.columns[assignment.column].name).push(" = CASE ");
+        let is_key = tells_key == Some(assignment.column);
+        out.ident(schema.columns[assignment.column].name).push(" = ");
+        out.push(if is_key { MET } else { "" }).push("CASE ");
         if n == 0 {
-            mark(out, schema, conflict, scope);
+            mark(out, (schema, conflict), scope, proposed, left);
         } else {
             out.push(MARK);
         }
@@ -371,7 +425,7 @@ fn duplicate_key<'q>(out: &mut SqlBuilder<'q>, insert: Insert<'q>, conflict: &'q
         value(out, &assignment.value, scope);
         out.push(" ELSE ");
         stored(out, assignment.column);
-        out.push(" END");
+        out.push(if is_key { " END)" } else { " END" });
     });
     if let Some(key) = tells_key.filter(|key| all.iter().all(|assignment| assignment.column != *key)) {
         out.push(", ").ident(schema.columns[key].name).push(" = ");
@@ -387,7 +441,8 @@ fn tells_key(out: &SqlBuilder<'_>, schema: &'static Schema) -> Option<usize> {
     }
 }
 
-/// Selects a row that an upsert wrote or met, and what that did to it: `None` of a row that it left alone.
+/// Selects a row that an upsert wrote or met, and what that did to it: `None` of a row that it left alone. `by` are values
+/// of columns that find it; a counted key is that of a new row.
 pub fn upserted<'q>(
     out: &mut SqlBuilder<'q>,
     schema: &'static Schema,
@@ -397,17 +452,31 @@ pub fn upserted<'q>(
     out.effect(Effect::Read);
     out.push("SELECT ");
     all_columns(out, schema, Some(ALIAS));
-    out.push(", CASE ").push(MARK).push(" WHEN 0 THEN 1 WHEN ").push(CHANGED).push(" THEN 0 END FROM ");
+    out.push(", ").push(MARK_AS_OUTCOME).push(" FROM ");
     table_of(out, schema.table, prefix, schema.prefix);
     out.push(" AS ").push(ALIAS).push(" WHERE ");
     separated(out, " AND ", by, |out, (column, value)| {
-        out.push(ALIAS).push(".").ident(schema.columns[*column].name);
-        out.push(" = ").bind(value.borrowed(), Some((schema, *column)));
+        out.push(ALIAS).push(".").ident(schema.columns[*column].name).push(" = ");
+        if tells_key(out, schema) == Some(*column) {
+            out.push("CASE ").push(MARK).push(" WHEN 0 THEN ");
+            out.bind(value.borrowed(), Some((schema, *column)))
+                .push(" ELSE CAST(")
+                .push(MET_KEY)
+                .push(" AS SIGNED) END");
+        } else {
+            out.bind(value.borrowed(), Some((schema, *column)));
+        }
     });
 }
 
 /// Leaves the mark that tells what becomes of the row, and is that mark.
-fn mark<'q>(out: &mut SqlBuilder<'q>, schema: &'static Schema, conflict: &'q Conflict, scope: Scope<'_, 'q>) {
+fn mark<'q>(
+    out: &mut SqlBuilder<'q>,
+    (schema, conflict): (&'static Schema, &'q Conflict),
+    scope: Scope<'_, 'q>,
+    proposed: Proposed<'_>,
+    left: &'static str,
+) {
     out.push("(").push(MARK).push(" := ");
     let target = match &conflict.target {
         ConflictTarget::Columns(columns) => &columns[..],
@@ -417,17 +486,18 @@ fn mark<'q>(out: &mut SqlBuilder<'q>, schema: &'static Schema, conflict: &'q Con
         out.push("CASE WHEN ");
         separated(out, " AND ", target, |out, &column| {
             let name = schema.columns[column].name;
-            out.ident(schema.table).push(".").ident(name).push(" <=> VALUES(").ident(name).push(")");
+            out.ident(schema.table).push(".").ident(name).push(" <=> ");
+            proposed.column(out, schema, column);
         });
         out.push(" THEN ");
     }
     if conflict.assignments.is_none() {
-        out.push(LEFT);
+        out.push(left);
     } else if conflict.filter.is_empty() {
         out.push(CHANGED);
     } else {
         conditions(out, "CASE WHEN ", &conflict.filter, scope);
-        out.push(" THEN ").push(CHANGED).push(" ELSE ").push(LEFT).push(" END");
+        out.push(" THEN ").push(CHANGED).push(" ELSE ").push(left).push(" END");
     }
     if !target.is_empty() {
         out.push(" ELSE ").push(NOT_THE_TARGET).push(" END");

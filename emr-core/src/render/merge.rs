@@ -7,7 +7,7 @@ use crate::sql::{Effect, SqlBuilder};
 
 use super::condition::{collate, conditions};
 use super::insert::{Insert, Returned, assignments, check, is_counted, is_excluded, names};
-use super::scope::{Scope, TableName, Written};
+use super::scope::{Proposed, Scope, TableName, Written};
 use super::write::{identity_insert, sets_identity};
 use super::{ALIAS, all_columns, separated, table_of};
 
@@ -55,8 +55,8 @@ pub(super) fn merge<'q>(out: &mut SqlBuilder<'q>, insert: Insert<'q>, rows: impl
         collate(out, Some(def.ty));
     });
     if conflict.assignments.is_some() {
-        let scope =
-            Scope::top(&conflict.stored).writing(Written { name: TableName::Alias, proposed: Some(("s.", "")) });
+        let scope = Scope::top(&conflict.stored)
+            .writing(Written { name: TableName::Alias, proposed: Some(Proposed::Named("s.")) });
         out.push(" WHEN MATCHED");
         conditions(out, " AND ", &conflict.filter, scope);
         out.push(" THEN UPDATE SET ");

@@ -1,5 +1,6 @@
 //! From queries to SQL. The only place of EMR where statements are written.
 
+mod again;
 mod aggregate;
 mod catalog;
 mod condition;
@@ -20,8 +21,10 @@ mod slice;
 mod window;
 mod write;
 
+pub use again::{equal, inserted, outcome};
 pub use catalog::table_exists;
 pub use ddl::{create_table, drop_table};
+pub(crate) use insert::{COUNT_WRITTEN, WRITTEN};
 pub use insert::{Cell, Insert, OTHER_KEY, Returned, insert_select, insert_values, on_conflict, returning, upserted};
 pub use read::{count, exists, get, select};
 pub use write::{

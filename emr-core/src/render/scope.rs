@@ -13,7 +13,7 @@ pub(super) struct Scope<'s, 'q> {
     body: &'q SelectBody,
     base: usize,
     outer: Option<&'s Scope<'s, 'q>>,
-    written: Written,
+    written: Written<'q>,
 }
 
 /// How the table that is written is called.
@@ -29,10 +29,32 @@ pub(super) enum TableName {
 
 /// How the statement's first table is called, and the row that an upsert could not insert.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Written {
+pub(super) struct Written<'q> {
     pub(super) name: TableName,
-    /// What stands around the name of a column of the row that was not inserted.
-    pub(super) proposed: Option<(&'static str, &'static str)>,
+    pub(super) proposed: Option<Proposed<'q>>,
+}
+
+/// How the row is called that an upsert could not insert.
+#[derive(Clone, Copy)]
+pub(super) enum Proposed<'q> {
+    /// By this name and a dot.
+    Named(&'static str),
+    /// By a function of each column.
+    Function,
+    /// By this name and a dot the columns that it sets, and by a function the others.
+    Set(&'static str, &'q [usize]),
+}
+
+impl Proposed<'_> {
+    /// Writes one of its columns.
+    pub(super) fn column(self, out: &mut SqlBuilder<'_>, schema: &Schema, column: usize) {
+        let name = schema.columns[column].name;
+        match self {
+            Proposed::Set(row, set) if set.contains(&column) => out.push(row).ident(name),
+            Proposed::Set(..) | Proposed::Function => out.push("VALUES(").ident(name).push(")"),
+            Proposed::Named(row) => out.push(row).ident(name),
+        };
+    }
 }
 
 impl<'q> Scope<'_, 'q> {
@@ -42,7 +64,7 @@ impl<'q> Scope<'_, 'q> {
     }
 
     /// The same scope, with other names for the table that is written.
-    pub(super) fn writing(self, written: Written) -> Self {
+    pub(super) fn writing(self, written: Written<'q>) -> Self {
         Scope { written, ..self }
     }
 
@@ -70,9 +92,7 @@ impl<'q> Scope<'_, 'q> {
         let name = schema.columns[column].name;
         if source == SourceRef::Excluded {
             match self.written.proposed {
-                Some((before, after)) => {
-                    out.push(before).ident(name).push(after);
-                }
+                Some(proposed) => proposed.column(out, schema, column),
                 None => out.fail(Error::invalid("only the changes and the filter of an OnConflict read excluded()")),
             }
             return;

@@ -12,9 +12,10 @@ mod raw;
 mod read;
 mod reload;
 mod reselect;
+mod reselect_all;
+mod reselect_from;
 mod retry;
 mod returning;
-mod statements;
 mod stream;
 mod upsert;
 mod write;
@@ -31,7 +32,7 @@ pub use locks::Transactional;
 pub(crate) use change::{delete_in, finish, update_row};
 pub(crate) use intercepted::{ask_link, tell_link};
 pub(crate) use upsert::upsert_row;
-pub(crate) use write::{delete_all as delete_rows, insert_row, update_rows};
+pub(crate) use write::{delete_all as delete_rows, insert_row, refuse_untold, update_rows};
 
 use crate::association::Record;
 use crate::changeset::{Changeset, NewRow, OldRow};
@@ -460,7 +461,8 @@ pub trait Repo: Executor {
     ///
     /// # Errors
     /// [`InvalidCall`](crate::ErrorKind::InvalidCall) for a wrong number of parameters or several statements;
-    /// [`Transaction`](crate::ErrorKind::Transaction) for SQL that begins or ends a transaction.
+    /// [`Transaction`](crate::ErrorKind::Transaction) for SQL that begins, ends or sets up transactions;
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) in a transaction for SQL that would commit it (DDL on some engines).
     fn query(&self, sql: &str, params: &[&dyn ToParam]) -> impl Future<Output = Result<QueryResult>> + Send {
         async move { raw::query(self, sql, params).await }
     }
@@ -477,7 +479,8 @@ pub trait Repo: Executor {
     /// engine has its own rule on what stays when one of them fails.
     ///
     /// # Errors
-    /// [`Transaction`](crate::ErrorKind::Transaction) for SQL that begins or ends a transaction.
+    /// [`Transaction`](crate::ErrorKind::Transaction) for SQL that begins, ends or sets up transactions;
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) in a transaction for SQL that would commit it (DDL on some engines).
     fn script(&self, sql: &str) -> impl Future<Output = Result<()>> + Send {
         async move { raw::script(self, sql).await }
     }
@@ -488,7 +491,8 @@ pub trait Repo: Executor {
     /// the types of their columns.
     ///
     /// # Errors
-    /// [`Transaction`](crate::ErrorKind::Transaction) for SQL that begins or ends a transaction.
+    /// [`Transaction`](crate::ErrorKind::Transaction) for SQL that begins, ends or sets up transactions;
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) in a transaction for SQL that would commit it (DDL on some engines).
     fn query_many(&self, sql: &str) -> impl Future<Output = Result<Vec<QueryResult>>> + Send {
         async move { raw::query_many(self, sql).await }
     }
@@ -712,6 +716,16 @@ pub trait Repo: Executor {
         let mut options = self.call_options();
         options.interceptors = options.interceptors.without::<I>();
         With { repo: self, options }
+    }
+
+    /// The same repo, whose writes say who made them: watchers show it as [`Txn::origin`](crate::watch::Txn::origin), so that a program
+    /// knows its own writes again. Transactions carry it from their start to their end; inside one that is open already, nothing
+    /// changes. A write outside a transaction becomes a transaction of its own.
+    ///
+    /// 1 to 255 bytes without control characters; else writes are [`InvalidCall`](crate::ErrorKind::InvalidCall). On a backend that carries no origin,
+    /// writes are [`Unsupported`](crate::ErrorKind::Unsupported).
+    fn with_origin(&self, origin: impl Into<Arc<str>>) -> With<'_, Self> {
+        With { repo: self, options: CallOptions { origin: Some(origin.into()), ..self.call_options() } }
     }
 
     /// The same repo, refusing writes: each is [`ReadOnly`](crate::ErrorKind::ReadOnly) before anything is sent.

@@ -7,12 +7,12 @@ use tracing::Instrument;
 
 use crate::connection::Done;
 use crate::connection::Role;
-use crate::error::{Error, ErrorKind, Result, TransactionFault};
+use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{Call, Executor, Job, bounded, refuse_read_only, run};
 use crate::intercept::{SqlPlace, Walk};
+use crate::lexis;
 use crate::observe::{Outcome, Watch};
 use crate::render;
-use crate::repo::statements::Statements;
 use crate::result::QueryResult;
 use crate::row::{Discard, RowSink};
 use crate::schema::{Schema, Syncable};
@@ -40,7 +40,7 @@ async fn raw<S: RowSink>(
     params: &[&dyn ToParam],
     sink: impl Fn() -> S + Send + Sync,
 ) -> Result<(S, Done)> {
-    refuse_control(sql)?;
+    refuse_control(executor, sql)?;
     seen(executor, "query", sql)?;
     let repo = executor.inner().0;
     let enforced = repo.options.read_only.unwrap_or(false) || executor.as_tx().is_some_and(|tx| tx.core.read_only);
@@ -61,10 +61,20 @@ async fn raw<S: RowSink>(
 }
 
 pub(super) async fn script(executor: &impl Executor, sql: &str) -> Result<()> {
-    refuse_control(sql)?;
+    refuse_control(executor, sql)?;
     let options = executor.call_options();
     seen(executor, "script", sql)?;
     refuse_read_only(executor)?;
+    if options.origin.is_some() && !executor.is_transaction() {
+        let tx = executor.start(TransactionOptions::new().or_origin(options.origin.as_ref())).await?;
+        Box::pin(run_script(&tx, sql)).await?;
+        return tx.commit().await;
+    }
+    run_script(executor, sql).await
+}
+
+async fn run_script(executor: &impl Executor, sql: &str) -> Result<()> {
+    let options = executor.call_options();
     let repo = executor.inner().0;
     let call = Call { role: Role::Write, table: None, verb: "script", enforced: false };
     let watch = Watch::begin(repo, call);
@@ -80,8 +90,7 @@ pub(super) async fn script(executor: &impl Executor, sql: &str) -> Result<()> {
             Ok(()) => connection.script(sql).await,
             Err(error) => Err(error),
         };
-        ticket.end(result.as_ref().err());
-        result
+        ticket.end_with(result)
     };
     let result = bounded(executor, options.timeout, &has_connection, work).instrument(watch.span()).await;
     let rows = result.as_ref().map(|()| 0);
@@ -91,7 +100,7 @@ pub(super) async fn script(executor: &impl Executor, sql: &str) -> Result<()> {
 }
 
 pub(super) async fn query_many(executor: &impl Executor, sql: &str) -> Result<Vec<QueryResult>> {
-    refuse_control(sql)?;
+    refuse_control(executor, sql)?;
     seen(executor, "query_many", sql)?;
     let repo = executor.inner().0;
     let options = executor.call_options();
@@ -103,6 +112,12 @@ pub(super) async fn query_many(executor: &impl Executor, sql: &str) -> Result<Ve
         // Only the server can tell whether raw SQL writes.
         let tx = executor.start(TransactionOptions::new().read_only()).await?;
         let results = many(&tx, sql).await?;
+        tx.commit().await?;
+        return Ok(results);
+    }
+    if options.origin.is_some() && !executor.is_transaction() {
+        let tx = executor.start(TransactionOptions::new().or_origin(options.origin.as_ref())).await?;
+        let results = Box::pin(many(&tx, sql)).await?;
         tx.commit().await?;
         return Ok(results);
     }
@@ -122,7 +137,7 @@ async fn many(executor: &impl Executor, sql: &str) -> Result<Vec<QueryResult>> {
         let mut ticket = lease.ticket().await?;
         let (connection, controls) = ticket.parts()?;
         let results = connection.query_many(&controls, sql, || Box::new(QueryResult::default())).await;
-        ticket.end(results.as_ref().err());
+        let results = ticket.end_with(results);
         let unboxed = |(sink, done): (Box<dyn RowSink>, Done)| Ok(unbox::<QueryResult>(sink)?.with_affected(done.rows));
         results?.into_iter().map(unboxed).collect::<Result<Vec<_>>>()
     };
@@ -151,7 +166,7 @@ async fn ddl(
     let options = executor.call_options();
     let call = Call { role: Role::Write, table: Some(schema.table), verb, enforced: false };
     let make = |capabilities: &'static crate::Capabilities| {
-        if executor.is_transaction() && !capabilities.transactional_ddl {
+        if executor.as_tx().is_some_and(|tx| !tx.core.begins_anew) && !capabilities.transactional_ddl {
             // It would commit what was done so far.
             return Err(Error::unsupported("making or dropping tables in a transaction", &*capabilities.server));
         }
@@ -175,69 +190,20 @@ fn seen(executor: &impl Executor, verb: &'static str, sql: &str) -> Result<()> {
     asked.map_err(|error| error.with_repo(executor.inner().0.id()))
 }
 
-/// Transactions are EMR's business: a BEGIN that it does not know of would leave the connection in an unknown
-/// state.
-fn refuse_control(sql: &str) -> Result<()> {
-    const CONTROL: [&str; 9] = ["BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE", "SAVE"];
-    for statement in Statements::of(sql) {
-        let [first, second] = statement;
-        let controls = CONTROL.iter().any(|control| control.eq_ignore_ascii_case(first))
-            || (first.eq_ignore_ascii_case("PREPARE") && second.eq_ignore_ascii_case("TRANSACTION"));
-        if controls {
-            return Err(Error::transaction(TransactionFault::RawControl));
-        }
+/// Refuses what begins or ends a transaction behind EMR's back.
+fn refuse_control(executor: &impl Executor, sql: &str) -> Result<()> {
+    let repo = executor.inner().0;
+    lexis::refuse_control(sql, repo.dialect()).map_err(|error| error.with_repo(repo.id()))?;
+    let may_commit = executor.as_tx().is_none_or(|tx| tx.core.begins_anew);
+    if may_commit || repo.capabilities().transactional_ddl {
+        return Ok(());
     }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn transaction_control_is_refused_however_it_is_written() {
-        for sql in [
-            "begin",
-            " BEGIN;",
-            "-- hi\nCommit",
-            "/* a /* b */ c */ rollback",
-            "savepoint x",
-            "START TRANSACTION",
-            ";end",
-            "select 1; /* ; */ commit",
-            "-- a; b\nCOMMIT",
-            "select ';'; rollback",
-            "select $x$ ; $x$; rollback",
-            "prepare transaction 'x'",
-            "create table t (n int); commit",
-            "create trigger t after insert on a begin select 1; end; commit",
-        ] {
-            assert!(refuse_control(sql).is_err(), "{sql}");
+    match lexis::commits_by_itself(sql, repo.dialect()) {
+        // It would commit what was done so far.
+        Some(word) => {
+            let feature = format!("{} inside a transaction, which it would commit", word.to_ascii_uppercase());
+            Err(Error::unsupported(feature, &*repo.capabilities().server).with_repo(repo.id()))
         }
-    }
-
-    #[test]
-    fn other_sql_passes_whatever_words_are_in_it() {
-        for sql in [
-            "select 1",
-            "beginning",
-            "-- begin",
-            "",
-            "endpoint()",
-            "insert into t values ('a; commit')",
-            "insert into t values ('it''s; commit')",
-            "select \"; commit\" from t",
-            "select `; commit`",
-            "create trigger t after insert on a begin update b set n = 1; delete from c; end; select 1",
-            "create trigger t after insert on a begin select case when 1 then 2 end; end",
-            "create function f() returns int language plpgsql as $$ begin return 1; end $$",
-            "create function f() returns int as 'begin; end' language sql",
-            "create function f() returns int begin atomic select 1; end",
-            "prepare p as select 1",
-            "select 1 /* unended ; commit",
-            "select 'unended ; commit",
-        ] {
-            assert!(refuse_control(sql).is_ok(), "{sql}");
-        }
+        None => Ok(()),
     }
 }

@@ -48,7 +48,7 @@ pub(super) async fn reload_all<T: Syncable>(executor: &impl Executor, rows: &[T]
     let wanted = Arc::new(Wanted::of(rows)?);
     let mut fill = |rows: Vec<(usize, T)>| rows.into_iter().for_each(|(at, row)| found[at] = Some(row));
     let all = wanted.keys.all();
-    let chunk = if T::schema().primary_key.len() == 1 { SINGLE_KEYS } else { COMPOSITE_KEYS };
+    let chunk = chunk_of_keys(T::schema());
     if all.end <= chunk {
         fill(read_keys(executor, &wanted, &all).await?);
         return Ok(found);
@@ -68,6 +68,11 @@ pub(super) async fn reload_all<T: Syncable>(executor: &impl Executor, rows: &[T]
     }
     tx.commit().await?;
     Ok(found)
+}
+
+/// How many keys one statement asks for.
+pub(super) fn chunk_of_keys(schema: &Schema) -> u32 {
+    if schema.primary_key.len() == 1 { SINGLE_KEYS } else { COMPOSITE_KEYS }
 }
 
 /// The keys that are asked for, each with the places of its row in the result.

@@ -7,6 +7,7 @@ use crate::conflict::{ConflictTarget, Upserted};
 use crate::connection::{Done, Role};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{Call, Executor, Job, run};
+use crate::insert::tells_keys;
 use crate::render::{self, Cell, Insert, Returned};
 use crate::row::Discard;
 use crate::schema::{Generated, Syncable};
@@ -14,15 +15,24 @@ use crate::sinks::AtMostOne;
 use crate::sql::SqlBuilder;
 use crate::value::{SqlType, Value};
 
-/// The row with this key. What is not there any more was taken away by the database itself.
-async fn select<T: Syncable>(executor: &impl Executor, prefix: Option<&str>, key: &[Value<'static>]) -> Result<T> {
+/// The row with this key; with these values where the table has no key. What is not there any more was taken away by the
+/// database itself.
+pub(super) async fn select<T: Syncable>(
+    executor: &impl Executor,
+    prefix: Option<&str>,
+    key: &[Value<'static>],
+) -> Result<T> {
     let again = Call { role: Role::Write, table: Some(T::schema().table), verb: "reselect", enforced: false };
     let (sink, _) = run(
         executor,
         again,
         |capabilities| {
             SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| {
-                render::get(out, T::schema(), prefix, key, None);
+                if T::schema().primary_key.is_empty() {
+                    render::equal(out, T::schema(), prefix, key);
+                } else {
+                    render::get(out, T::schema(), prefix, key, None);
+                }
             })
             .map(|(sql, params)| Job::Statement(sql, params))
         },
@@ -59,16 +69,19 @@ pub(super) async fn update<T: Syncable>(executor: &impl Executor, changes: &Chan
         _ => return Err(Error::new(ErrorKind::MultipleResults { table: T::schema().table.to_owned() })),
     }
     // The key may be among what was set.
-    let stored: Vec<Value<'static>> = T::schema()
-        .primary_key
-        .iter()
-        .zip(&key)
-        .map(|(column, old)| {
-            let new = set.iter().find(|(changed, _)| changed == column).map(|(_, value)| *value);
-            new.unwrap_or(old).borrowed().into_owned()
-        })
-        .collect();
+    let stored = stored_key::<T>(&key, |column| {
+        set.iter().find(|(changed, _)| *changed == column).map(|(_, value)| (*value).clone())
+    });
     select::<T>(executor, prefix, &stored).await
+}
+
+/// The key of a row after an update that sets these columns.
+pub(super) fn stored_key<T: Syncable>(
+    key: &[Value<'_>],
+    set: impl Fn(usize) -> Option<Value<'static>>,
+) -> Vec<Value<'static>> {
+    let stored = |(&column, old): (&usize, &Value<'_>)| set(column).unwrap_or_else(|| old.borrowed().into_owned());
+    T::schema().primary_key.iter().zip(key).map(stored).collect()
 }
 
 /// Inserts a row in the transaction that the caller is in.
@@ -172,15 +185,19 @@ fn is_counted<T: Syncable>(column: usize) -> bool {
 
 /// Whether the key of the stored row will be known: it is given, or counted by the database, which then tells it.
 fn can_tell_key<T: Syncable, R: NewRow<T>>(row: &R, columns: &[usize]) -> bool {
-    let key = T::schema().primary_key;
-    let known = |column: &usize| {
-        if columns.contains(column) { row.computed(*column).is_none() } else { is_counted::<T>(*column) }
-    };
-    !key.is_empty() && key.iter().all(known)
+    let schema = T::schema();
+    if schema.primary_key.is_empty() {
+        return columns.len() == schema.columns.len() && columns.iter().all(|&column| row.computed(column).is_none());
+    }
+    let computed = |column: &usize| columns.contains(column) && row.computed(*column).is_some();
+    tells_keys(schema, columns) && !schema.primary_key.iter().any(computed)
 }
 
 fn key_of_new<T: Syncable, R: NewRow<T>>(row: &R, columns: &[usize], done: &Done) -> Vec<Value<'static>> {
     let counted = || done.last_insert_id.map_or(Value::Null(SqlType::I64), Value::I64);
+    if T::schema().primary_key.is_empty() {
+        return columns.iter().map(|&column| row.cell(column).into_owned()).collect();
+    }
     let value = |column: &usize| if columns.contains(column) { row.cell(*column).into_owned() } else { counted() };
     T::schema().primary_key.iter().map(value).collect()
 }

@@ -1,6 +1,7 @@
 //! Bulk updates and deletes that give back the rows.
 
 use super::intercepted;
+use super::reselect_all::Wanted;
 use crate::connection::Role;
 use crate::error::Result;
 use crate::exec::{Call, Executor, Job, run};
@@ -17,6 +18,15 @@ pub(super) async fn update_all<R: FromRow>(executor: &impl Executor, update: &Up
         if let Some(rows) = rows {
             return Ok(rows);
         }
+    }
+    let wanted = Wanted {
+        verb: "update_all",
+        body: &update.query,
+        assignments: Some(&update.assignments),
+        items: &update.returned,
+    };
+    if wanted.is_reselected(executor).await? {
+        return Ok(wanted.run(executor, Structs::<R>::with_capacity(0)).await?.0.rows);
     }
     let options = executor.call_options();
     let call = Call { role: Role::Write, table: update.query.table(), verb: "update_all", enforced: false };
@@ -43,6 +53,10 @@ pub(super) async fn delete_all<R: FromRow>(executor: &impl Executor, mut query: 
         && let Some(rows) = Box::pin(intercepted::delete_all_returning(executor, &query, &returned)).await?
     {
         return Ok(rows);
+    }
+    let wanted = Wanted { verb: "delete_all", body: &query, assignments: None, items: &returned };
+    if wanted.is_reselected(executor).await? {
+        return Ok(wanted.run(executor, Structs::<R>::with_capacity(0)).await?.0.rows);
     }
     let options = executor.call_options();
     let call = Call { role: Role::Write, table: query.table(), verb: "delete_all", enforced: false };

@@ -35,7 +35,8 @@ use crate::transaction::TxCore;
 const BATCH: usize = 500;
 
 /// The transaction of a stream that is in none.
-const FOR_CURSOR: Begin = Begin { isolation: None, read_only: false, deferrable: false, for_cursor: true };
+const FOR_CURSOR: Begin =
+    Begin { isolation: None, read_only: false, deferrable: false, origin: None, for_cursor: true };
 
 /// Where a stream stands.
 enum State<T> {

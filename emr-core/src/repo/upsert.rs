@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::change::finish;
 use super::write::{groups, prefix_of, write};
-use super::{intercepted, reselect};
+use super::{intercepted, reselect, reselect_from};
 use crate::capabilities::Capabilities;
 use crate::changeset::NewRow;
 use crate::conflict::{Conflict, OnConflict, UpsertCounts, Upserted, refuse_repeated};
@@ -20,7 +20,7 @@ use crate::render::{self, Cell, Insert, Returned};
 use crate::row::{Discard, Row, RowSink};
 use crate::schema::Syncable;
 use crate::sinks::{AtMostOne, Structs};
-use crate::sql::SqlBuilder;
+use crate::sql::{Params, Sql, SqlBuilder};
 use crate::transaction::TransactionOptions;
 
 /// The most rows of one statement that cannot go by the engine's own road.
@@ -62,6 +62,9 @@ pub(super) async fn insert_row<T: Syncable, R: NewRow<T>, O: FromRow>(
 
 /// Inserts a row with computed cells.
 pub(super) async fn insert_computed<T: Syncable, R: NewRow<T>>(executor: &impl Executor, row: &R) -> Result<T> {
+    if super::write::gives_nothing_back(executor).await? {
+        return Box::pin(super::write::insert_reselected(executor, row)).await;
+    }
     let stored = insert_row::<T, R, T>(executor, row, None).await?;
     stored.ok_or_else(|| Error::not_found(T::schema().table))
 }
@@ -94,8 +97,17 @@ pub(crate) async fn upsert_row<T: Syncable, R: NewRow<T>>(
     if !executor.interceptors().is_empty() {
         return Box::pin(intercepted::upsert(executor, &*row, conflict)).await;
     }
+    upsert_prepared(executor, &*row, conflict).await
+}
+
+/// The same for a row that is prepared and that the interceptors have seen.
+pub(super) async fn upsert_prepared<T: Syncable, R: NewRow<T>>(
+    executor: &impl Executor,
+    row: &R,
+    conflict: &Conflict,
+) -> Result<Upserted<T>> {
     if super::write::gives_nothing_back(executor).await? {
-        return Box::pin(upsert_reselected(executor, &*row, conflict)).await;
+        return Box::pin(upsert_reselected(executor, row, conflict)).await;
     }
     let written = insert_row::<T, R, (T, Option<bool>)>(executor, row, Some(conflict)).await?;
     Ok(written.map_or(Upserted::Skipped, Upserted::of))
@@ -163,6 +175,11 @@ impl Many {
             }
         }
         Ok(Many { groups, computed: R::COMPUTED })
+    }
+
+    /// Rows of values alone, each group of which says what is done where a key is taken.
+    pub(super) fn of_groups(groups: Vec<BulkInsert>) -> Self {
+        Many { groups, computed: false }
     }
 
     /// How the groups are split into statements.
@@ -268,6 +285,11 @@ pub(super) async fn insert_all_computed<T: Syncable, R: NewRow<T>>(
     rows: Vec<R>,
     returning: bool,
 ) -> Result<(Vec<T>, u64)> {
+    if returning && super::write::gives_nothing_back(executor).await? {
+        let stored = Box::pin(super::write::insert_all_reselected(executor, rows)).await?;
+        let count = stored.len() as u64;
+        return Ok((stored, count));
+    }
     let many = Many::of::<T, R>(executor, rows, None, returning)?;
     if returning {
         return run_all::<T, T>(executor, "insert_all", &many).await;
@@ -304,12 +326,17 @@ pub(super) async fn upsert_all_returning<T: Syncable, R: NewRow<T>>(
         return Box::pin(intercepted::upsert_all_returning(executor, rows, &on_conflict)).await;
     }
     let many = Many::of::<T, R>(executor, rows, Some(&on_conflict.into_shared()), true)?;
+    upsert_many(executor, &many).await
+}
+
+/// Upserts rows, and gives back those that were not skipped.
+pub(super) async fn upsert_many<T: Syncable>(executor: &impl Executor, many: &Many) -> Result<Vec<Upserted<T>>> {
     if !many.groups.is_empty() && super::write::gives_nothing_back(executor).await? {
-        let mut written = Box::pin(upsert_all_reselected::<T>(executor, &many)).await?;
+        let mut written = Box::pin(upsert_all_reselected::<T>(executor, many)).await?;
         written.retain(|row| !row.is_skipped());
         return Ok(written);
     }
-    let (written, _) = run_all::<T, (T, Option<bool>)>(executor, "upsert_all", &many).await?;
+    let (written, _) = run_all::<T, (T, Option<bool>)>(executor, "upsert_all", many).await?;
     // A row that was skipped comes back from an engine whose INSERT cannot skip.
     Ok(written.into_iter().map(Upserted::of).filter(|row| !row.is_skipped()).collect())
 }
@@ -367,6 +394,11 @@ pub(super) async fn count_from<T: Syncable>(
     conflict: Option<&Conflict>,
 ) -> Result<u64> {
     let marks = executor.inner().0.dialect().upsert_style() == UpsertStyle::DuplicateKey;
+    if conflict.is_some() && marks && super::write::gives_nothing_back(executor).await? {
+        let tx = executor.start(TransactionOptions::new()).await?;
+        let result = count_at_the_server::<T>(&tx, columns, query, conflict).await;
+        return finish(tx, result).await;
+    }
     if conflict.is_none() || !marks {
         return Ok(insert_from::<T, _>(executor, columns, query, conflict, Returned::Nothing, || Discard).await?.1);
     }
@@ -374,6 +406,21 @@ pub(super) async fn count_from<T: Syncable>(
     let sink = || Structs::<Option<bool>>::with_capacity(0);
     let (written, _) = insert_from::<T, _>(executor, columns, query, conflict, Returned::Outcome, sink).await?;
     Ok(written.rows.iter().flatten().count() as u64)
+}
+
+/// The same where nothing comes back: the statement counts in a variable of the session.
+async fn count_at_the_server<T: Syncable>(
+    tx: &impl Executor,
+    columns: &[usize],
+    query: &SelectBody,
+    conflict: Option<&Conflict>,
+) -> Result<u64> {
+    let plain = |sql: &'static str| move |_: &'static Capabilities| Ok(Job::Statement(Sql::raw(sql), Params::new()));
+    run(tx, write::<T>("insert_from"), plain(render::COUNT_WRITTEN), || Discard).await?;
+    insert_from::<T, _>(tx, columns, query, conflict, Returned::Nothing, || Discard).await?;
+    let sink = || Structs::<i64>::with_capacity(1);
+    let (written, _) = run(tx, write::<T>("insert_from"), plain(render::WRITTEN), sink).await?;
+    Ok(written.rows.first().map_or(0, |rows| rows.unsigned_abs()))
 }
 
 /// The same, giving back the new rows.
@@ -384,6 +431,20 @@ pub(super) async fn insert_from_returning<T: Syncable>(
 ) -> Result<Vec<T>> {
     if !executor.interceptors().is_empty() {
         return Ok(Box::pin(intercepted::insert_from::<T>(executor, columns, query, true)).await?.0);
+    }
+    new_rows_from(executor, columns, query).await
+}
+
+/// The same for a query that the interceptors have seen.
+pub(super) async fn new_rows_from<T: Syncable>(
+    executor: &impl Executor,
+    columns: &[usize],
+    query: &SelectBody,
+) -> Result<Vec<T>> {
+    if super::write::gives_nothing_back(executor).await? {
+        let tx = executor.start(TransactionOptions::new()).await?;
+        let result = reselect_from::insert(&tx, columns, query).await;
+        return finish(tx, result).await;
     }
     let sink = || Structs::<T>::with_capacity(0);
     Ok(insert_from::<T, _>(executor, columns, query, None, Returned::Row, sink).await?.0.rows)

@@ -58,13 +58,13 @@ pub(crate) async fn insert_row<T: Syncable, R: NewRow<T>>(executor: &impl Execut
     if !executor.interceptors().is_empty() {
         return Box::pin(intercepted::insert(executor, row)).await;
     }
-    if gives_nothing_back(executor).await? {
-        return Box::pin(insert_reselected(executor, &*row)).await;
-    }
-    if R::COMPUTED {
-        return super::upsert::insert_computed(executor, row).await;
-    }
     let row = &*row;
+    if R::COMPUTED {
+        return super::upsert::insert_computed(executor, row).await.map_err(|error| row.refine(error));
+    }
+    if gives_nothing_back(executor).await? {
+        return Box::pin(insert_reselected(executor, row)).await.map_err(|error| row.refine(error));
+    }
     let columns = row.columns()?;
     let options = executor.call_options();
     let prefix = row.row_prefix().or(options.prefix_of(T::schema()));
@@ -98,7 +98,8 @@ pub(super) async fn gives_nothing_back(executor: &impl Executor) -> Result<bool>
     Ok(repo.capabilities().insert_returning == Returning::No)
 }
 
-async fn insert_reselected<T: Syncable, R: NewRow<T>>(executor: &impl Executor, row: &R) -> Result<T> {
+/// Inserts a row, and selects it again.
+pub(super) async fn insert_reselected<T: Syncable, R: NewRow<T>>(executor: &impl Executor, row: &R) -> Result<T> {
     if executor.is_transaction() {
         return reselect::insert(executor, row).await;
     }
@@ -108,7 +109,7 @@ async fn insert_reselected<T: Syncable, R: NewRow<T>>(executor: &impl Executor, 
 }
 
 /// Inserts rows one by one, in one transaction, and gives them back.
-async fn insert_all_reselected<T: Syncable, R: NewRow<T>>(
+pub(super) async fn insert_all_reselected<T: Syncable, R: NewRow<T>>(
     executor: &impl Executor,
     mut rows: Vec<R>,
 ) -> Result<Vec<T>> {
@@ -187,19 +188,28 @@ pub(super) fn groups<T: Syncable, R: NewRow<T>>(
     Ok(groups)
 }
 
-async fn insert_group<T: Syncable, S: RowSink>(
+pub(super) async fn insert_group<T: Syncable, S: RowSink>(
     executor: &impl Executor,
     group: &BulkInsert,
     sink: impl Fn() -> S + Send + Sync,
 ) -> Result<(S, u64)> {
     let make = |capabilities: &'static crate::Capabilities| {
-        if group.returning && capabilities.insert_returning == Returning::No {
-            return Err(Error::unsupported("returning the inserted rows", &*capabilities.server));
-        }
+        refuse_untold(group, capabilities)?;
         Ok(Job::InsertMany(group.clone()))
     };
     let (sink, done) = run(executor, write::<T>("insert_all"), make, sink).await?;
     Ok((sink, done.rows))
+}
+
+/// Refuses to give back rows that the server does not, and that cannot be found again.
+pub(crate) fn refuse_untold(rows: &BulkInsert, capabilities: &crate::Capabilities) -> Result<()> {
+    if rows.returning && capabilities.insert_returning == Returning::No && !rows.tells_keys() {
+        return Err(Error::unsupported(
+            "returning the inserted rows, of which the database makes the keys",
+            &*capabilities.server,
+        ));
+    }
+    Ok(())
 }
 
 pub(super) async fn insert_all<T: Syncable, R: NewRow<T>>(executor: &impl Executor, rows: Vec<R>) -> Result<u64> {
@@ -245,9 +255,6 @@ pub(super) async fn insert_rows_returning<T: Syncable, R: NewRow<T>>(
     executor: &impl Executor,
     rows: Vec<R>,
 ) -> Result<Vec<T>> {
-    if gives_nothing_back(executor).await? {
-        return Box::pin(insert_all_reselected(executor, rows)).await;
-    }
     if R::COMPUTED {
         return Ok(super::upsert::insert_all_computed(executor, rows, true).await?.0);
     }

@@ -1,6 +1,7 @@
 //! A connection that is noted, and fails when it is told to.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 
@@ -231,6 +232,17 @@ impl Connection for Instrumented {
 
     fn is_clean(&self) -> bool {
         self.real.as_ref().is_some_and(|real| real.is_clean())
+    }
+
+    fn is_in_doubt(&self, idle_since: Instant) -> bool {
+        self.real.as_ref().is_some_and(|real| real.is_in_doubt(idle_since))
+    }
+
+    async fn check(&mut self) -> Result<()> {
+        match &mut self.real {
+            Some(real) => real.check().await,
+            None => Ok(()),
+        }
     }
 
     fn is_closed(&self) -> bool {

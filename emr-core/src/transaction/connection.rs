@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::{LOST, OPEN, TxCore};
 use crate::checkout::CheckoutCore;
-use crate::connection::{Connection, Control, CursorId};
+use crate::connection::{Begin, Connection, Control, CursorId};
 use crate::error::{Error, ErrorKind, Result, TransactionFault};
 use crate::lifecycle::Activity;
 use crate::pool::Pooled;
@@ -58,6 +58,25 @@ impl TxConnection {
             self.pooled()?.connection()?.close_cursor(cursor).await?;
         }
         Ok(())
+    }
+
+    /// Looks, after a statement that went well, whether the server still has the transaction. In a transaction that
+    /// [begins anew](TxCore::begins_anew) what comes next belongs to another one.
+    pub(crate) fn still_open(&mut self, core: &TxCore) -> Result<()> {
+        let waits = matches!(self.pending.first(), Some(Control::Begin(_)));
+        if core.status.load(Ordering::Acquire) != OPEN || waits {
+            return Ok(());
+        }
+        let connection = self.pooled()?.connection()?;
+        if connection.in_transaction() || connection.is_closed() {
+            return Ok(());
+        }
+        if core.begins_anew {
+            self.pending = vec![Control::Begin(Begin::default())];
+            return Ok(());
+        }
+        self.lose(core);
+        Err(Error::transaction(TransactionFault::Ended))
     }
 
     /// A statement came back.

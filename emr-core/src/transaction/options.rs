@@ -1,5 +1,6 @@
 //! How a transaction begins, and how often it may run.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capabilities::{Capabilities, IsolationLevel};
@@ -20,6 +21,7 @@ pub struct TransactionOptions {
     pub(crate) timeout: Option<Duration>,
     pub(crate) flat: bool,
     pub(crate) retry: Option<u32>,
+    pub(crate) begins_anew: bool,
 }
 
 impl TransactionOptions {
@@ -56,6 +58,20 @@ impl TransactionOptions {
         self
     }
 
+    /// Who makes the writes, as [`Repo::with_origin`](crate::Repo::with_origin) says.
+    pub fn origin(mut self, origin: impl Into<Arc<str>>) -> Self {
+        self.begin.origin = Some(origin.into());
+        self
+    }
+
+    /// The same where nothing else was said.
+    pub(crate) fn or_origin(mut self, origin: Option<&Arc<str>>) -> Self {
+        if self.begin.origin.is_none() {
+            self.begin.origin = origin.cloned();
+        }
+        self
+    }
+
     /// Nested transactions join this one instead of setting savepoints: if one of them fails, all fail.
     pub fn flat(mut self) -> Self {
         self.flat = true;
@@ -80,6 +96,14 @@ impl TransactionOptions {
         }
         if self.begin.read_only && !capabilities.read_only_transactions {
             return Err(Error::unsupported("read-only transactions", &*capabilities.server));
+        }
+        if let Some(origin) = &self.begin.origin {
+            if !capabilities.origins {
+                return Err(Error::unsupported("writes that say who made them", &*capabilities.server));
+            }
+            if origin.is_empty() || origin.len() > 255 || origin.chars().any(char::is_control) {
+                return Err(Error::invalid("an origin has 1 to 255 bytes and no control characters"));
+            }
         }
         if self.begin.deferrable {
             if !capabilities.deferrable_transactions {

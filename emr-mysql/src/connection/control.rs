@@ -25,13 +25,14 @@ impl Session {
         } else if self.cursors.is_reading() {
             self.read_ahead().await?;
         }
+        self.has_sent = true;
         if let Err(error) = self.conn()?.query_drop(&message.text).await {
             let error = self.note(&error, false);
             match controls {
                 [Control::Begin(_)] => self.transaction = TransactionState::None,
                 [Control::Savepoint(_) | Control::RollbackTo(_) | Control::Release(_)] => {}
                 // Which of them failed, and so whether a transaction is open, is not known.
-                _ => self.tainted = true,
+                _ => self.taint(),
             }
             return Err(error);
         }

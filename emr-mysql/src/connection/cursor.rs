@@ -192,7 +192,7 @@ impl Session {
             && let Err(error) = link.kill_query().await
         {
             // Nobody can be asked: the session has to go.
-            self.tainted = true;
+            self.taint();
             return Err(self.note(&error, false));
         }
         loop {

@@ -3,7 +3,7 @@
 use emr_core::{Control, Done, Result, RowSink, Sql};
 
 use super::session::Session;
-use crate::split::statements;
+use crate::dialect::LEXIS;
 
 impl Session {
     /// Runs the statements one by one: the protocol's own way to send several gives texts without types.
@@ -15,7 +15,7 @@ impl Session {
     ) -> Result<Vec<(Box<dyn RowSink>, Done)>> {
         self.control(controls).await?;
         let mut results = Vec::new();
-        for statement in statements(sql) {
+        for statement in LEXIS.statements(sql) {
             let mut sink = new_sink();
             let done = self.statement(&Sql::once(statement), &[], &mut *sink).await?;
             results.push((sink, done));

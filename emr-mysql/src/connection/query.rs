@@ -6,7 +6,8 @@ use emr_core::{Control, Done, Error, Result, ResultColumn, RowSink, Sql, Value};
 use mysql_async::prelude::{Protocol, Queryable};
 use mysql_async::{Column, Params, QueryResult, Statement, Value as Wire};
 
-use super::session::Session;
+use super::session::{Session, TransactionState};
+use crate::dialect::LEXIS;
 use crate::types::{MySqlRow, encode, size, type_name};
 
 /// Rows that are read and thrown away after the sink failed, before the connection is given up instead.
@@ -19,6 +20,8 @@ const UNPREPARABLE: u16 = 1295;
 /// Why a statement failed.
 pub(super) enum Failure {
     Driver(mysql_async::Error),
+    /// The same of a statement that was not prepared, and so did not run.
+    Unprepared(mysql_async::Error),
     /// It was refused here.
     Ours(Error),
     /// The sink did not take a row.
@@ -63,6 +66,9 @@ impl Session {
             }
             Err(failure) => {
                 let error = self.fail(failure, sql, params);
+                if self.transaction != TransactionState::Aborted && runs_others(sql.text()) {
+                    Box::pin(self.ask()).await;
+                }
                 Err(Box::pin(self.with_columns(error, sql, params.len())).await)
             }
         }
@@ -76,7 +82,7 @@ impl Session {
     ) -> Result<Done, Failure> {
         let wire = self.bound(sql, params).map_err(Failure::Ours)?;
         let statement = match self.prepared(sql).await {
-            Err(Failure::Driver(mysql_async::Error::Server(error)))
+            Err(Failure::Unprepared(mysql_async::Error::Server(error)))
                 if error.code == UNPREPARABLE && params.is_empty() =>
             {
                 return Box::pin(self.run_as_text(sql, sink)).await;
@@ -84,6 +90,7 @@ impl Session {
             prepared => prepared?,
         };
         check_count(&statement, params.len()).map_err(Failure::Ours)?;
+        self.has_sent = true;
         let conn = self.conn().map_err(Failure::Ours)?;
         let result = conn.exec_iter(&statement, wire).await?;
         push(result, sink).await
@@ -91,6 +98,7 @@ impl Session {
 
     /// Runs a statement that can only be sent as text. Such statements give no rows that anybody reads by type.
     async fn run_as_text(&mut self, sql: &Sql, sink: &mut dyn RowSink) -> Result<Done, Failure> {
+        self.has_sent = true;
         let conn = self.conn().map_err(Failure::Ours)?;
         let result = conn.query_iter(sql.text()).await?;
         push(result, sink).await
@@ -98,9 +106,6 @@ impl Session {
 
     /// The parameters as the driver takes them.
     pub(super) fn bound(&self, sql: &Sql, params: &[Value<'_>]) -> Result<Params> {
-        if params.is_empty() {
-            return Ok(Params::Empty);
-        }
         let mut wire: Vec<Wire> = Vec::with_capacity(params.len());
         let mut bytes = sql.text().len();
         for (n, value) in params.iter().enumerate() {
@@ -109,14 +114,19 @@ impl Session {
             wire.push(sent.map_err(|expected| sql.encode_error(n, expected.0, value))?);
             bytes += size(value);
         }
-        if bytes > self.max_packet {
-            // The server would end the session.
-            return Err(Error::invalid(format!(
-                "the statement and its values take about {bytes} bytes; the server's max_allowed_packet is {}",
-                self.max_packet
-            )));
+        self.refuse_large(bytes)?;
+        Ok(if wire.is_empty() { Params::Empty } else { Params::Positional(wire) })
+    }
+
+    /// Refuses a message that the server does not take: it would end the session.
+    fn refuse_large(&self, bytes: usize) -> Result<()> {
+        if bytes <= self.max_packet {
+            return Ok(());
         }
-        Ok(Params::Positional(wire))
+        Err(Error::invalid(format!(
+            "the statement and its values take about {bytes} bytes; the server's max_allowed_packet is {}",
+            self.max_packet
+        )))
     }
 
     /// Runs SQL of any number of statements.
@@ -128,15 +138,28 @@ impl Session {
         if sql.trim().is_empty() {
             return Ok(());
         }
+        self.refuse_large(sql.len())?;
+        self.has_sent = true;
         let result = self.conn()?.query_drop(sql).await;
         match result {
             Ok(()) => {
                 self.follow();
                 Ok(())
             }
-            Err(error) => Err(self.note(&error, false)),
+            Err(error) => {
+                let error = self.note(&error, false);
+                if self.transaction != TransactionState::Aborted {
+                    self.ask().await;
+                }
+                Err(error)
+            }
         }
     }
+}
+
+/// Whether a statement runs others, which may begin and end transactions before one of them fails.
+fn runs_others(sql: &str) -> bool {
+    ["CALL", "EXECUTE"].iter().any(|word| LEXIS.first_word(sql).eq_ignore_ascii_case(word))
 }
 
 /// Refuses a wrong number of parameters.

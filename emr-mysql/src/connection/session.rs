@@ -1,19 +1,21 @@
 //! What a connection knows of its server session: prepared statements, transaction, cursors, locks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use emr_core::{Capabilities, Control, Dialect, Error, ErrorKind, PrepareMode, Result, Sql, TransactionFault, Value};
 use mysql_async::consts::StatusFlags;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Statement};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::cursor::Cursors;
 use super::link::Link;
 use super::query::Failure;
 use super::statements::Statements;
-use crate::error::from_driver;
-use crate::split::is_empty;
+use crate::dialect::LEXIS;
+use crate::error::{ends_session, from_driver};
 use crate::types::UuidForm;
 
 /// Where the session stands.
@@ -25,6 +27,16 @@ pub(super) enum TransactionState {
     Aborted,
 }
 
+/// Whether the session may be used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Health {
+    Sound,
+    /// No: a call ended and the server may still be sending.
+    Tainted,
+    /// No: the server has closed it, so that there is nothing left to end.
+    Gone,
+}
+
 pub(super) struct Session {
     /// `None` once it was abandoned.
     pub(super) link: Option<Link>,
@@ -34,6 +46,8 @@ pub(super) struct Session {
     pub(super) dialect: &'static dyn Dialect,
     pub(super) uuids: UuidForm,
     pub(super) max_packet: usize,
+    /// So long an idle connection is taken to be there still.
+    pub(super) trusted: Duration,
     prepare: PrepareMode,
     statements: Statements,
     /// Known statements that others have taken the place of: closed before the next one is prepared.
@@ -46,9 +60,25 @@ pub(super) struct Session {
     pub(super) locks: Vec<String>,
     /// A call is under way, or was leaked.
     pub(super) busy: bool,
-    /// A call ended and the server may still be sending: not to be used again.
-    pub(super) tainted: bool,
+    pub(super) health: Health,
+    /// The call has sent something that the server may have carried out.
+    pub(super) has_sent: bool,
 }
+
+/// What the server says of itself when it is connected to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// What it takes in one message, in bytes.
+    pub(crate) max_packet: usize,
+    /// How long it keeps an idle session.
+    pub(crate) wait_timeout: Duration,
+}
+
+/// So long an idle connection is taken to be there still, unless the server throws idle ones out sooner.
+const TRUSTED: Duration = Duration::from_secs(5);
+
+/// How long a sign of life may take.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
 
 impl Session {
     pub(super) fn new(
@@ -56,7 +86,7 @@ impl Session {
         capabilities: Arc<Capabilities>,
         dialect: &'static dyn Dialect,
         prepare: PrepareMode,
-        max_packet: usize,
+        limits: Limits,
         database: &str,
     ) -> Self {
         let uuids = if dialect.name() == "mariadb" { UuidForm::Text } else { UuidForm::Binary };
@@ -66,7 +96,8 @@ impl Session {
             capabilities,
             dialect,
             uuids,
-            max_packet,
+            max_packet: limits.max_packet,
+            trusted: TRUSTED.min(limits.wait_timeout / 2),
             prepare,
             statements: Statements::default(),
             forgotten: Vec::new(),
@@ -75,7 +106,8 @@ impl Session {
             database: database.into(),
             locks: Vec::new(),
             busy: false,
-            tainted: false,
+            health: Health::Sound,
+            has_sent: false,
         }
     }
 
@@ -86,6 +118,7 @@ impl Session {
         }
         self.conn()?;
         self.busy = true;
+        self.has_sent = false;
         Ok(())
     }
 
@@ -93,9 +126,25 @@ impl Session {
     pub(super) fn abandon(&mut self) {
         self.busy = false;
         self.cursors.clear();
-        if let Some(link) = self.link.take() {
+        if let Some(link) = self.link.take()
+            && self.health != Health::Gone
+        {
             self.hanging_up = Some(link.hang_up());
         }
+    }
+
+    /// Asks the server for a sign of life.
+    pub(super) async fn check(&mut self) -> Result<()> {
+        let Ok(answer) = timeout(SIGN_OF_LIFE, self.conn()?.ping()).await else {
+            self.taint();
+            return Err(Error::connection_lost(format!("the server gave no sign of life within {SIGN_OF_LIFE:?}")));
+        };
+        answer.map_err(|error| self.note(&error, false))
+    }
+
+    /// Lets nobody use the session after this call.
+    pub(super) fn taint(&mut self) {
+        self.health = self.health.max(Health::Tainted);
     }
 
     pub(super) fn conn(&mut self) -> Result<&mut Conn> {
@@ -142,15 +191,15 @@ impl Session {
     }
 
     async fn prepare(&mut self, sql: &Sql, keep: bool) -> Result<Statement, Failure> {
-        if is_empty(sql.text()) {
+        if LEXIS.is_empty(sql.text()) {
             return Err(Failure::Ours(Error::invalid("the statement is empty: there is nothing to run")));
         }
         let forgotten = std::mem::take(&mut self.forgotten);
         let conn = self.conn().map_err(Failure::Ours)?;
         for statement in forgotten {
-            conn.close(statement).await.map_err(Failure::Driver)?;
+            conn.close(statement).await.map_err(Failure::Unprepared)?;
         }
-        let statement = conn.prep(sql.text()).await.map_err(Failure::Driver)?;
+        let statement = conn.prep(sql.text()).await.map_err(Failure::Unprepared)?;
         if keep {
             self.forgotten.extend(self.statements.keep(sql.key(), statement.clone()));
         } else {
@@ -171,18 +220,37 @@ impl Session {
         Ok(())
     }
 
-    /// Follows what a statement that ended well did to the transaction: DDL commits it.
+    /// Follows what a statement that ended well did to the transaction: DDL commits it, a procedure may begin or end
+    /// one.
     pub(super) fn follow(&mut self) {
-        if self.transaction != TransactionState::Open {
+        let Some(last) = self.link.as_ref().and_then(|link| link.conn.last_ok_packet()) else { return };
+        let status = last.status_flags();
+        let open = status.contains(StatusFlags::SERVER_STATUS_IN_TRANS);
+        self.transaction = match self.transaction {
+            TransactionState::Open if !open => TransactionState::None,
+            TransactionState::None if open => TransactionState::Open,
+            known => known,
+        };
+        // A session that does not commit by itself is none that anybody expects: it is not used again.
+        if !status.contains(StatusFlags::SERVER_STATUS_AUTOCOMMIT) {
+            self.taint();
+        }
+    }
+
+    /// Asks how the session stands after something failed that may have begun or ended a transaction before: the
+    /// server's errors do not say.
+    pub(super) async fn ask(&mut self) {
+        if self.health != Health::Sound {
             return;
         }
-        let ended = self
-            .link
-            .as_ref()
-            .and_then(|link| link.conn.last_ok_packet())
-            .is_some_and(|last| !last.status_flags().contains(StatusFlags::SERVER_STATUS_IN_TRANS));
-        if ended {
-            self.transaction = TransactionState::None;
+        let asked = match self.conn() {
+            Ok(conn) => conn.query_drop("DO 0").await.is_ok(),
+            Err(_) => false,
+        };
+        if asked {
+            self.follow();
+        } else {
+            self.taint();
         }
     }
 
@@ -190,9 +258,15 @@ impl Session {
     pub(super) fn fail(&mut self, failure: Failure, sql: &Sql, params: &[Value<'_>]) -> Error {
         match failure {
             Failure::Driver(error) => self.note(&error, (0..params.len()).any(|n| is_redacted(sql, n))),
+            Failure::Unprepared(error) => {
+                let ours = self.note(&error, false);
+                if self.has_sent { ours } else { ours.not_executed() }
+            }
             Failure::Ours(error) => error,
             Failure::Sink { error, drained } => {
-                self.tainted |= !drained;
+                if !drained {
+                    self.taint();
+                }
                 error
             }
         }
@@ -206,7 +280,13 @@ impl Session {
             ErrorKind::Deadlock { .. } | ErrorKind::Serialization { .. } if self.in_transaction() => {
                 self.transaction = TransactionState::Aborted;
             }
-            ErrorKind::ConnectionLost { .. } => self.tainted = true,
+            ErrorKind::ConnectionLost { .. } => {
+                self.taint();
+                if ends_session(error) {
+                    // Another session may have its number by now, so that it must not be killed.
+                    self.health = Health::Gone;
+                }
+            }
             _ => {}
         }
         ours

@@ -2,7 +2,7 @@
 
 use emr_core::{Error, ErrorKind, Result, Row, RowSink, Sql, Value};
 
-use super::session::Session;
+use super::session::{Health, Session};
 
 /// The columns of an index, in their order.
 const COLUMNS: &str = "SELECT column_name FROM information_schema.statistics WHERE table_schema = database() \
@@ -23,7 +23,7 @@ impl Session {
     /// The same error, with the table and the columns of the key, where they can be found. Asks the server once.
     pub(super) async fn with_columns(&mut self, error: Error, sql: &Sql, parameters: usize) -> Error {
         let ErrorKind::Constraint(violation) = error.kind() else { return error };
-        if !error.is_unique_violation() || self.tainted {
+        if !error.is_unique_violation() || self.health != Health::Sound {
             return error;
         }
         let mut violation = violation.clone();

@@ -185,6 +185,10 @@ impl Session {
         if begin.deferrable {
             text.push_str(" DEFERRABLE");
         }
+        if let Some(origin) = &begin.origin {
+            text.push_str("; SET LOCAL emr.origin = ");
+            text.push_str(&literal(origin));
+        }
         Ok(())
     }
 
@@ -195,6 +199,12 @@ impl Session {
             self.cursors.clear();
         }
     }
+}
+
+/// A text as SQL writes it, whatever the session's setting of backslashes is.
+fn literal(text: &str) -> String {
+    let escape = if text.contains('\\') { "E" } else { "" };
+    format!("{escape}'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
 fn release(name: &str, text: &mut String) {

@@ -3,7 +3,7 @@
 use emr_core::{Control, Done, Error, Result, RowSink, Sql};
 
 use super::session::Session;
-use crate::split::statements;
+use crate::dialect::LEXIS;
 
 impl Session {
     /// Runs the statements one by one: the protocol's own way to send several gives texts without types.
@@ -18,7 +18,7 @@ impl Session {
         }
         self.control(controls).await?;
         let mut results = Vec::new();
-        for statement in statements(sql) {
+        for statement in LEXIS.statements(sql) {
             let mut sink = new_sink();
             let done = self.statement(&Sql::once(statement), &[], &mut *sink).await?;
             results.push((sink, done));

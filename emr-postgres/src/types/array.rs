@@ -122,3 +122,61 @@ pub(super) fn decode<'r>(raw: &'r [u8], element: &Type) -> Result<Value<'r>, Mis
     }
     Ok(Value::Array(wire.sql_type(), items))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::types::decode::scalar;
+
+    const TYPES: [Type; 16] = [
+        Type::BOOL,
+        Type::INT2,
+        Type::INT4,
+        Type::INT8,
+        Type::OID,
+        Type::FLOAT4,
+        Type::FLOAT8,
+        Type::NUMERIC,
+        Type::TEXT,
+        Type::BYTEA,
+        Type::UUID,
+        Type::DATE,
+        Type::TIME,
+        Type::TIMESTAMP,
+        Type::TIMESTAMPTZ,
+        Type::JSONB,
+    ];
+
+    proptest! {
+        #[test]
+        fn no_bytes_of_any_type_panic(raw in prop::collection::vec(any::<u8>(), 0..40), ty in prop::sample::select(&TYPES[..])) {
+            let _ = scalar(Wire::of(&ty), &raw);
+            let _ = decode(&raw, &ty);
+        }
+
+        #[test]
+        fn bytes_that_are_nearly_an_array_do_not_panic(
+            dimensions in 0..3_i32,
+            len in any::<i32>(),
+            rest in prop::collection::vec(any::<u8>(), 0..60),
+            ty in prop::sample::select(&TYPES[..]),
+        ) {
+            let head = [dimensions, 0, 25, len, 1];
+            let raw: Vec<u8> = head.into_iter().flat_map(i32::to_be_bytes).chain(rest).collect();
+            let _ = decode(&raw, &ty);
+        }
+
+        #[test]
+        fn what_is_written_is_read(texts in prop::collection::vec(prop::option::of("[^\0]{0,12}"), 0..6)) {
+            let items: Vec<_> = texts
+                .iter()
+                .map(|text| text.as_ref().map_or(Value::Null(emr_core::SqlType::Text), |text| Value::Text(text.into())))
+                .collect();
+            let mut out = BytesMut::new();
+            encode(items.len(), |n| &items[n], &Type::TEXT, &mut out).unwrap();
+            prop_assert_eq!(decode(&out, &Type::TEXT).unwrap(), Value::Array(emr_core::SqlType::Text, items));
+        }
+    }
+}

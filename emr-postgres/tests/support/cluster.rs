@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use super::certificates;
+
 /// Stopped and removed when dropped.
 pub struct Cluster {
     directory: PathBuf,
@@ -60,20 +62,8 @@ impl Cluster {
         std::fs::write(self.directory.join(name), contents).unwrap();
     }
 
-    /// An authority, a certificate of it for `localhost`, and another authority.
     fn certificates(&self) {
-        self.write("leaf.cnf", "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n");
-        let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2";
-        for text in [
-            format!("req -x509 {key} -subj /CN=trusted -keyout ca.key -out ca.crt"),
-            format!("req -x509 {key} -subj /CN=other -keyout other.key -out other.crt"),
-            format!("req {key} -subj /CN=localhost -keyout server.key -out server.csr"),
-            "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile leaf.cnf -out server.crt"
-                .to_owned(),
-        ] {
-            run(Command::new("openssl").args(text.split(' ')).current_dir(&self.directory));
-        }
-        run(Command::new("chmod").args(["600", "server.key"]).current_dir(&self.directory));
+        certificates::write(&self.directory);
         if is_root() {
             run(Command::new("chown").args(["postgres", "server.key", "server.crt"]).current_dir(&self.directory));
         }

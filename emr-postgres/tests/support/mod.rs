@@ -1,6 +1,7 @@
 //! What the tests share: the server, a schema of their own, and a sink that keeps everything.
 #![allow(dead_code, unreachable_pub)] // each test file uses a part
 
+pub mod certificates;
 pub mod cluster;
 
 use std::any::Any;
@@ -163,5 +164,10 @@ pub fn bulk(
     }
 }
 
-pub const BEGIN: Control =
-    Control::Begin(emr_core::Begin { isolation: None, read_only: false, deferrable: false, for_cursor: false });
+pub const BEGIN: Control = Control::Begin(emr_core::Begin {
+    isolation: None,
+    read_only: false,
+    deferrable: false,
+    origin: None,
+    for_cursor: false,
+});

@@ -21,18 +21,12 @@ async fn a_control_that_fails_keeps_the_statement_from_running() {
     let mut db = memory().await;
     db.script("create table t (a)").await.expect("table");
     run(db.as_mut(), &[Control::Commit], "insert into t values (1)", &[]).await.map(drop).expect_err("no transaction");
-    let weak = Begin {
-        isolation: Some(IsolationLevel::ReadCommitted),
-        read_only: false,
-        deferrable: false,
-        for_cursor: false,
-    };
+    let weak = Begin { isolation: Some(IsolationLevel::ReadCommitted), ..Begin::default() };
     let error = run(db.as_mut(), &[Control::Begin(weak)], "insert into t values (1)", &[]).await.map(drop);
     assert!(error.expect_err("weak isolation").is_unsupported());
     assert!(db.is_clean());
     assert_eq!(number(db.as_mut(), "select count(*) from t").await, 0);
-    let strong =
-        Begin { isolation: Some(IsolationLevel::Serializable), read_only: false, deferrable: false, for_cursor: false };
+    let strong = Begin { isolation: Some(IsolationLevel::Serializable), ..Begin::default() };
     db.control(&[Control::Begin(strong), Control::Commit]).await.expect("serializable is what it is");
 }
 

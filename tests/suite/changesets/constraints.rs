@@ -72,7 +72,9 @@ async fn r27_unique_constraint_declared_and_undeclared(db: &Db) {
 async fn r29_unique_constraint_with_binary_id(db: &Db) {
     let repo = &db.repo;
     repo.create_table::<Document>().await.unwrap();
-    repo.script("CREATE UNIQUE INDEX documents_name_index ON documents (name)").await.unwrap();
+    // MySQL indexes so many characters of a text as it is told.
+    let name = if db.backend.is_mysql_family() { "name(99)" } else { "name" };
+    repo.script(&format!("CREATE UNIQUE INDEX documents_name_index ON documents ({name})")).await.unwrap();
     let document = Document::build().set(Document::NAME, "x");
     let stored = repo.insert(document.clone()).await.unwrap();
     assert!(repo.insert(document.clone()).await.unwrap_err().is_unique_violation());
@@ -168,8 +170,12 @@ async fn r38_a_failing_foreign_key_leaves_the_input_as_it_was(db: &Db) {
 async fn names_match_exactly_by_suffix_prefix_or_pattern(db: &Db) {
     let repo = &db.repo;
     repo.create_table::<Item>().await.unwrap();
-    // MariaDB has no indexes of expressions.
-    let indexed = if db.backend == Backend::Mariadb { "title" } else { "(lower(title))" };
+    // MariaDB has no indexes of expressions, and MySQL none of texts of any length.
+    let indexed = match db.backend {
+        Backend::Mariadb => "title",
+        Backend::Mysql => "(CAST(lower(title) AS CHAR(99)))",
+        Backend::Sqlite | Backend::Postgres => "(lower(title))",
+    };
     let title = if db.backend == Backend::Mariadb { "ALTER TABLE items MODIFY title VARCHAR(99)" } else { "SELECT 1" };
     repo.script(title).await.unwrap();
     repo.script(&format!("CREATE UNIQUE INDEX part_7_title_key ON items ({indexed})")).await.unwrap();

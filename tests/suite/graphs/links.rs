@@ -87,7 +87,10 @@ struct Person {
 async fn a21_a_struct_is_linked_with_itself(db: &Db) {
     let repo = &db.repo;
     repo.create_table::<Person>().await.unwrap();
-    repo.script("CREATE TABLE g_relations (source_id UUID NOT NULL, target_id UUID NOT NULL)").await.unwrap();
+    let uuid = db.backend.uuid();
+    repo.script(&format!("CREATE TABLE g_relations (source_id {uuid} NOT NULL, target_id {uuid} NOT NULL)"))
+        .await
+        .unwrap();
     let new = |name: &str| Person::build().set(Person::NAME, name);
     let two = vec![new("bob"), new("cid").put_assoc(Person::RELATIONS, vec![new("dan")])];
     let ann = repo.insert(new("ann").put_assoc(Person::RELATIONS, two)).await.unwrap();

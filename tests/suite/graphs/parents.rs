@@ -51,10 +51,11 @@ async fn a23_belongs_to_is_inserted_and_replaced(db: &Db) {
 async fn a23_the_old_row_goes_when_nothing_points_at_it(db: &Db) {
     let repo = &db.repo;
     repo.create_table::<User>().await.unwrap();
-    repo.script(
-        "CREATE TABLE g_posts (id BIGINT PRIMARY KEY, title TEXT NOT NULL, code UUID, version INT DEFAULT 1 NOT NULL, \
-         author_id BIGINT REFERENCES g_users (id))",
-    )
+    repo.script(&format!(
+        "CREATE TABLE g_posts (id BIGINT PRIMARY KEY, title TEXT NOT NULL, code {}, version INT DEFAULT 1 NOT NULL, \
+         author_id BIGINT, FOREIGN KEY (author_id) REFERENCES g_users (id))",
+        db.backend.uuid()
+    ))
     .await
     .unwrap();
     let first = new_post("p").set(Post::ID, 5).put_assoc(Post::AUTHOR, new_user("1"));

@@ -237,9 +237,7 @@ async fn prefixes_are_handed_on(db: &Db) {
         assert_unsupported(&db.repo.insert(graph().prefix("other")).await.unwrap_err());
         return;
     }
-    let here = db.repo.query("select current_schema()::text", &[]).await.unwrap().scalar::<String>().unwrap();
-    let other = format!("{here}_other");
-    db.repo.script(&format!("CREATE SCHEMA {other}")).await.unwrap();
+    let other = db.create_schema_beside().await;
     let there = db.repo.with_prefix(other.as_str());
     there.create_table::<Post>().await.unwrap();
     there.create_table::<User>().await.unwrap();
@@ -262,7 +260,7 @@ async fn prefixes_are_handed_on(db: &Db) {
     let links = db.repo.query(&format!("SELECT count(*) FROM {other}.g_posts_users"), &[]).await.unwrap();
     assert_eq!(links.scalar::<i64>().unwrap(), 2);
     assert_eq!((db.repo.count(User::query()).await.unwrap(), db.repo.count(Comment::query()).await.unwrap()), (0, 0));
-    db.repo.script(&format!("DROP SCHEMA {other} CASCADE")).await.unwrap();
+    db.drop_schema(&other).await;
 }
 
 async fn a_graph_in_each_sort_of_repo(db: &Db) {

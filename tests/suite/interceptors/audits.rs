@@ -3,6 +3,7 @@
 use emr::prelude::*;
 
 use super::rules::{Audit, Editor, Note, Remark, SoftDelete, create, entries, note, titled, titles};
+use crate::harness::{Backend, assert_unsupported_in_part, backend};
 
 repo_cases![
     every_write_is_told_with_its_keys,
@@ -58,17 +59,25 @@ async fn every_write_is_told_with_its_keys(repo: &impl Repo) {
     let copies = Note::query().filter(Note::ID.le(12)).order_by(Note::ID.asc()).select((Note::ID + 100, Note::TITLE));
     assert_eq!(audited.insert_from((Note::ID, Note::TITLE), copies).await.unwrap(), 2);
     let again = Note::query().filter(Note::ID.eq(11)).select((Note::ID, emr::functions::upper(Note::TITLE)));
-    assert_eq!(audited.upsert_from((Note::ID, Note::TITLE), again, replace()).await.unwrap(), 1);
+    let upserted = audited.upsert_from((Note::ID, Note::TITLE), again, replace()).await;
+    let told = entries(repo).await;
     assert_eq!(
-        entries(repo).await,
+        told[..4],
         [
             "upsert Update notes 1 Some([11]) title",
             "upsert_all Insert notes 1 Some([20]) id+title",
             "upsert_all Update notes 1 Some([12]) title",
             "insert_from Insert notes 2 Some([111, 112]) id+title",
-            "upsert_from Update notes 1 Some([11]) title",
         ]
     );
+    if backend() == Backend::Mariadb {
+        // The rows come out of the table that they go into.
+        assert_unsupported_in_part(&upserted.unwrap_err());
+        assert_eq!(told.len(), 4);
+    } else {
+        assert_eq!(upserted.unwrap(), 1);
+        assert_eq!(told[4..], ["upsert_from Update notes 1 Some([11]) title"]);
+    }
     audited.delete(&one).await.unwrap();
     assert!(audited.delete_if_exists(&Note { id: 12, ..one.clone() }).await.unwrap());
     audited.delete_all(Note::query().filter(Note::ID.eq(20))).await.unwrap();

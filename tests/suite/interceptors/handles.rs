@@ -167,13 +167,12 @@ async fn a_prefix_reaches_every_call(db: &Db) {
         let refused = db.repo.with_prefix("other").count(Note::query()).await.unwrap_err();
         return assert_unsupported_in_part(&refused);
     }
-    let schema: String = db.repo.query("select current_schema()::text", &[]).await.unwrap().scalar().unwrap();
-    let other = format!("{schema}_other");
-    db.repo.script(&format!("DROP SCHEMA IF EXISTS {other} CASCADE; CREATE SCHEMA {other}")).await.unwrap();
+    let other = db.create_schema_beside().await;
     create(&db.repo).await;
     let wrong = note(&db.repo, "wrong").await;
     for name in ["notes", "remarks", "tags", "taggings", "plain_taggings"] {
-        let copy = format!("CREATE TABLE {other}.{name} (LIKE {name} INCLUDING ALL)");
+        let like = if db.backend == Backend::Postgres { "(LIKE {} INCLUDING ALL)" } else { "LIKE {}" };
+        let copy = format!("CREATE TABLE {other}.{name} {}", like.replace("{}", name));
         db.repo.script(&copy).await.unwrap();
     }
     {
@@ -217,7 +216,7 @@ async fn a_prefix_reaches_every_call(db: &Db) {
     }
     assert_eq!(db.repo.all(Note::query()).await.unwrap(), [wrong], "the tables without the prefix are as they were");
     assert!(db.repo.table_exists("taggings").await.unwrap());
-    db.repo.script(&format!("DROP SCHEMA {other} CASCADE")).await.unwrap();
+    db.drop_schema(&other).await;
 }
 
 async fn a_timeout_reaches_every_call(db: &Db) {
@@ -235,8 +234,18 @@ async fn a_timeout_reaches_every_call(db: &Db) {
         assert_eq!(titles(&db.repo).await, ["here"]);
         return;
     }
-    let tx = db.repo.begin().await.unwrap();
-    tx.script("LOCK TABLE remarks").await.unwrap();
+    let locks = if db.backend == Backend::Postgres { "" } else { "LOCK TABLES remarks WRITE" };
+    // Such a lock is a session's, and no transaction's: only what runs after the connect may take it.
+    let holder = emr::open(db.options().pool_size(1).after_connect(locks.to_owned())).await.unwrap();
+    let session = holder.checkout().await.unwrap();
+    let tx = if db.backend == Backend::Postgres {
+        let tx = session.begin().await.unwrap();
+        tx.script("LOCK TABLE remarks").await.unwrap();
+        Some(tx)
+    } else {
+        session.query("select 1", &[]).await.unwrap();
+        None
+    };
     let other = db.other().await;
     let short = &other.with_timeout(Duration::from_millis(200));
     let limits = |error: Error| assert!(error.is_timeout(), "{error:?}");
@@ -249,7 +258,11 @@ async fn a_timeout_reaches_every_call(db: &Db) {
     limits(short.with_interceptor(SoftDelete).delete_all(Remark::query()).await.unwrap_err());
     let streamed: Result<Vec<Note>> = short.stream(Note::query().preload(Note::REMARKS)).try_collect().await;
     limits(streamed.unwrap_err());
-    tx.rollback().await.unwrap();
+    if let Some(tx) = tx {
+        tx.rollback().await.unwrap();
+    }
+    drop(session);
+    holder.stop(Duration::from_secs(1)).await;
     assert_eq!(short.count(Remark::query()).await.unwrap(), 1);
 }
 

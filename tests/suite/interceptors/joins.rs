@@ -3,6 +3,7 @@
 use emr::prelude::*;
 
 use super::rules::{Note, Remark, SoftDelete, Spy, create, note, remark};
+use crate::harness::{assert_unsupported_in_part, backend};
 
 repo_cases![
     inner_and_cross_joins,
@@ -68,8 +69,13 @@ async fn right_and_full_joins_keep_theirs(repo: &impl Repo) {
     let [alone, on_a, on_d] = [pair(None, Some("alone")), pair(Some("a"), Some("on a")), pair(None, Some("on d"))];
     let right = repo.all(pairs(Note::query().right_join(Note::REMARKS))).await.unwrap();
     assert_eq!(right, [alone.clone(), on_a.clone(), on_d.clone()]);
-    let full = repo.all(pairs(Note::query().full_join(Note::REMARKS))).await.unwrap();
-    assert_eq!(full, [alone, on_a.clone(), on_d.clone(), pair(Some("b"), None), pair(Some("c"), None)]);
+    let full = repo.all(pairs(Note::query().full_join(Note::REMARKS))).await;
+    if backend().is_mysql_family() {
+        assert_unsupported_in_part(&full.unwrap_err());
+    } else {
+        let [b, c] = [pair(Some("b"), None), pair(Some("c"), None)];
+        assert_eq!(full.unwrap(), [alone, on_a.clone(), on_d.clone(), b, c]);
+    }
     // A join behind a right one: what it joins is kept with what it is joined to.
     let other = emr::Alias::<Note>::new("other");
     let three = Note::query()
@@ -131,13 +137,23 @@ async fn tables_that_stand_in_for_others(repo: &impl Repo) {
     use super::rules::{Audit, entries};
 
     filled(repo).await;
-    repo.script("CREATE TABLE old_notes AS SELECT * FROM notes").await.unwrap();
+    if backend().is_mysql_family() {
+        repo.script("CREATE TABLE old_notes LIKE notes").await.unwrap();
+        repo.query("INSERT INTO old_notes SELECT * FROM notes", &[]).await.unwrap();
+    } else {
+        repo.script("CREATE TABLE old_notes AS SELECT * FROM notes").await.unwrap();
+    }
     let seen = &repo.with_interceptor(SoftDelete).with_interceptor(Audit);
     let old = || Note::query().from_table("old_notes");
     let titles = |query: emr::Query<Note>| query.order_by(Note::TITLE.asc()).select(Note::TITLE);
     assert_eq!(seen.all(titles(old())).await.unwrap(), ["a", "b", "c"]);
     let remarked = old().full_join(Note::REMARKS).filter(Note::TITLE.is_not_null());
-    assert_eq!(seen.all(titles(remarked)).await.unwrap(), ["a", "b", "c"]);
+    let found = seen.all(titles(remarked)).await;
+    if backend().is_mysql_family() {
+        assert_unsupported_in_part(&found.unwrap_err());
+    } else {
+        assert_eq!(found.unwrap(), ["a", "b", "c"]);
+    }
     assert_eq!(seen.delete_all(old().filter(Note::TITLE.eq("a"))).await.unwrap(), 1);
     let told = entries(repo).await;
     assert!(told.len() == 1 && told[0].starts_with("delete_all Delete old_notes 1 Some"), "{told:?}");

@@ -4,6 +4,7 @@ use emr::prelude::*;
 use emr::{Interceptor, RawSql, Writing};
 
 use super::rules::{Editor, Note, Remark, SoftDelete, Spy, Tenant, create, note, remark, titled, titles};
+use crate::harness::{assert_unsupported_in_part, backend};
 
 repo_cases![
     deletes_become_updates,
@@ -160,8 +161,16 @@ async fn rows_of_a_query(repo: &impl Repo) {
     assert_eq!(one.insert_from((Note::TITLE, Note::TENANT_ID), given).await.unwrap(), 1);
     let taken = Note::query().filter(Note::TITLE.eq("a")).select((Note::ID, emr::functions::upper(Note::TITLE)));
     let upper = OnConflict::replace(Note::TITLE).target(Note::ID);
-    assert_eq!(one.upsert_from((Note::ID, Note::TITLE), taken, upper).await.unwrap(), 1);
-    let all = [("A", 1), ("a0", 1), ("a1", 1), ("b", 1), ("b-", 1), ("b0", 1), ("c", 2), ("c2", 2)];
+    let upserted = one.upsert_from((Note::ID, Note::TITLE), taken, upper).await;
+    let a = if backend().is_mysql_family() {
+        // The rows come out of the table that they go into.
+        assert_unsupported_in_part(&upserted.unwrap_err());
+        "a"
+    } else {
+        assert_eq!(upserted.unwrap(), 1);
+        "A"
+    };
+    let all = [(a, 1), ("a0", 1), ("a1", 1), ("b", 1), ("b-", 1), ("b0", 1), ("c", 2), ("c2", 2)];
     let mut found = stored(repo).await;
     found.sort();
     assert_eq!(found, all.map(|(title, tenant)| row(title, tenant, None)));
@@ -169,7 +178,8 @@ async fn rows_of_a_query(repo: &impl Repo) {
 
 async fn changesets_keep_their_promises(repo: &impl Repo) {
     create(repo).await;
-    repo.script("CREATE UNIQUE INDEX notes_title_index ON notes (title)").await.unwrap();
+    let title = if backend().is_mysql_family() { "title(99)" } else { "title" };
+    repo.script(&format!("CREATE UNIQUE INDEX notes_title_index ON notes ({title})")).await.unwrap();
     let seen = &repo.with_interceptor(Tenant(1)).with_interceptor(SoftDelete).with_interceptor(Editor("me"));
     let first = seen.insert(titled("first")).await.unwrap();
     seen.insert(titled("second")).await.unwrap();

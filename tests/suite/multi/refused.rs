@@ -44,10 +44,6 @@ async fn nothing_is_sent_for_steps_that_are_wrong(db: &Db) {
         ("an invalid either", wrong(|multi| multi.insert_or_update("wrong", invalid(track("x"))))),
         ("a known error", wrong(|multi| multi.error("wrong", Error::invalid("no")))),
         (
-            "a change without a target",
-            wrong(|multi| multi.upsert("wrong", track("x"), OnConflict::update().set(Track::PLAYS, 1))),
-        ),
-        (
             "a column of a table that is not joined",
             wrong(|multi| multi.one("wrong", Track::query().filter(crate::blog::Post::ID.eq(1)))),
         ),
@@ -63,6 +59,11 @@ async fn nothing_is_sent_for_steps_that_are_wrong(db: &Db) {
             }),
         ),
     ];
+    if !db.backend.is_mysql_family() {
+        // Any unique key fires there, so that no target has to be named.
+        let aimless = || OnConflict::update().set(Track::PLAYS, 1);
+        steps.push(("a change without a target", wrong(|multi| multi.upsert("wrong", track("x"), aimless()))));
+    }
     if db.backend == Backend::Sqlite {
         let locked = |multi: &mut Multi| multi.all("wrong", Track::query().lock(Lock::UPDATE));
         steps.push(("a lock that the engine has not", wrong(locked)));
@@ -100,7 +101,10 @@ async fn a_step_that_is_right_is_sent(db: &Db) {
     db.repo.create_table::<Track>().await.unwrap();
     let (repo, statements) = db.instrumented().await;
     repo.multi(wrong(|_| {})).await.unwrap();
-    assert_eq!(operations(&statements), [Verb::Begin, Verb::Statement, Verb::Statement, Verb::Commit]);
+    let mut expected = vec![Verb::Begin];
+    expected.extend(vec![Verb::Statement; 2 * db.backend.statements_of_insert()]);
+    expected.push(Verb::Commit);
+    assert_eq!(operations(&statements), expected);
     assert_eq!(tracks(&db.repo).await, [row("first", 0), row("last", 0)]);
 }
 

@@ -170,13 +170,21 @@ async fn p38_preload_with_uuid(db: &Db) {
     let repo = &db.repo;
     repo.create_table::<Custom>().await.unwrap();
     repo.create_table::<Part>().await.unwrap();
-    let ty = if db.backend == Backend::Postgres { "uuid" } else { "text" };
+    let ty = match db.backend {
+        Backend::Postgres => "uuid",
+        Backend::Mysql => "binary(16)",
+        Backend::Sqlite | Backend::Mariadb => "text",
+    };
     repo.script(&format!("CREATE TABLE customs_customs (custom_1 {ty}, custom_2 {ty})")).await.unwrap();
     let [c1, c2] = [repo.insert(Custom::build()).await.unwrap(), repo.insert(Custom::build()).await.unwrap()];
     let p1 = repo.insert(Part::build().set(Part::CUSTOM_TOKEN, c1.token)).await.unwrap();
     let p2 = repo.insert(Part::build()).await.unwrap();
     let links = "INSERT INTO customs_customs (custom_1, custom_2) VALUES";
-    repo.script(&format!("{links} ('{}', '{}')", c1.token, c2.token)).await.unwrap();
+    let [one, two] = [c1.token, c2.token].map(|token| match db.backend {
+        Backend::Mysql => format!("UUID_TO_BIN('{token}')"),
+        _ => format!("'{token}'"),
+    });
+    repo.script(&format!("{links} ({one}, {two})")).await.unwrap();
 
     let mut customs = vec![c2.clone(), c1.clone()];
     repo.preload(&mut customs, (Custom::PARTS, Custom::FRIENDS)).await.unwrap();

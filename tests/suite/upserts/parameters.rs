@@ -20,7 +20,7 @@ db_cases![
 
 type Seen = Arc<Mutex<Vec<Vec<String>>>>;
 
-/// The same database, with a log of the parameters of every statement that has some.
+/// The same database, with a log of the parameters of every write that has some.
 async fn logged(db: &Db) -> (RepoHandle, Seen) {
     db.repo.create_table::<Page>().await.unwrap();
     let seen: Seen = Arc::default();
@@ -28,7 +28,9 @@ async fn logged(db: &Db) -> (RepoHandle, Seen) {
         let seen = Arc::clone(&seen);
         QueryLog::new(move |event| {
             let params: Vec<String> = event.params().collect();
-            if !params.is_empty() {
+            // What MySQL does not give back is selected again.
+            let is_write = !event.sql.starts_with("SELECT");
+            if is_write && !params.is_empty() {
                 seen.lock().unwrap().push(params);
             }
         })
@@ -135,9 +137,7 @@ async fn l20_l21_update_and_delete(db: &Db) {
     let (repo, seen) = logged(db).await;
     let stored = repo.insert(page("u1", "t1", 1).set(Page::ID, 9)).await.unwrap();
     let stored = repo.update(stored.change().set(Page::VISITS, 5).set(Page::TITLE, "t2")).await.unwrap();
-    // Where nothing comes back of an update, the row is read again by its key.
-    let update: &[_] = if db.backend.is_mysql_family() { &["9"] } else { &["t2", "5", "9"] };
-    assert_eq!(last(&seen), update);
+    assert_eq!(last(&seen), ["t2", "5", "9"]);
     repo.delete(&stored).await.unwrap();
     assert_eq!(last(&seen), ["9"]);
 }

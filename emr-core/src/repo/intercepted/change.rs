@@ -1,15 +1,18 @@
 //! Writes to one row that is there, by its key. They go the way of writes to all rows of a query, which knows conditions.
 
 use super::super::change::{finish, key_of, no_old_row};
+use super::super::reselect;
 use super::many::{Change, Deletion, delete_rows, run_update};
 use super::tell::{Report, begin, tell};
 use super::{Repo, ask, assign, values};
+use crate::Returning;
 use crate::changeset::{Action, Changeset, OldRow};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::Executor;
 use crate::expr::{Node, Operator, SourceRef};
 use crate::intercept::{Operation, Walk};
 use crate::query::{Assignment, Relation, SelectBody};
+use crate::row::Discard;
 use crate::schema::{Schema, Syncable};
 use crate::sinks::AtMostOne;
 use crate::value::Value;
@@ -61,22 +64,42 @@ pub(in crate::repo) async fn update<T: Syncable>(executor: &impl Executor, chang
     let set = ask(repo, "update", schema, Operation::Update, &columns, &|column| values(&assignments, column))?;
     assign(&mut assignments, schema, set.columns);
     let change = Change { verb: "update", schema, body, assignments };
-    let sink = || AtMostOne::<T>::of(schema.table);
-    let row = if repo.interceptors().observe(schema) {
+    let again = repo.inner().0.capabilities().update_returning == Returning::No;
+    let row = if repo.interceptors().observe(schema) || (again && !repo.is_transaction()) {
         let tx = begin(repo).await?;
         let result = async {
-            let row = run_update(&tx, &change, Some(&[]), sink).await?.0.row;
+            let row = run_one::<T>(&tx, &change, &key).await?;
             tell(&tx, "update", schema, Report::of(Operation::Update, &row, change.names())).await?;
             Ok(row)
         };
         let result = result.await;
         finish(tx, result).await
     } else {
-        run_update(repo, &change, Some(&[]), sink).await.map(|(sink, _)| sink.row)
+        run_one::<T>(repo, &change, &key).await
     };
     match row.map_err(|error| changes.refine(error, Action::Update))? {
         Some(row) => Ok(row),
         None => changes.missed(Action::Update).and_then(|()| changes.apply()),
+    }
+}
+
+/// Updates the row with this key, if it is there, and gives it back. In a transaction where the server does not.
+async fn run_one<T: Syncable>(executor: &impl Executor, change: &Change, key: &[Value<'_>]) -> Result<Option<T>> {
+    let table = T::schema().table;
+    if executor.inner().0.capabilities().update_returning != Returning::No {
+        let sink = || AtMostOne::<T>::of(table);
+        return run_update(executor, change, Some(&[]), sink).await.map(|(sink, _)| sink.row);
+    }
+    match run_update(executor, change, None, || Discard).await?.1.rows {
+        0 => Ok(None),
+        1 => {
+            let stored = reselect::stored_key::<T>(key, |column| values(&change.assignments, column));
+            let options = executor.call_options();
+            let prefix = change.body.from.prefix.as_deref().or(options.prefix_of(T::schema()));
+            reselect::select(executor, prefix, &stored).await.map(Some)
+        }
+        // What the schema calls a key is none in the database. The transaction undoes it.
+        _ => Err(Error::new(ErrorKind::MultipleResults { table: table.to_owned() })),
     }
 }
 

@@ -14,7 +14,6 @@ use crate::query::{Relation, SelectBody, SelectItem};
 use crate::render::Returned;
 use crate::row::Discard;
 use crate::schema::Syncable;
-use crate::sinks::Structs;
 
 const INSERT: Operation = Operation::Insert;
 
@@ -120,17 +119,17 @@ pub(in crate::repo) async fn insert_from<T: Syncable>(
             let (_, count) = upsert::insert_from::<T, _>(repo, columns, query, None, Returned::Nothing, sink).await?;
             return Ok((Vec::new(), count));
         }
-        let sink = || Structs::<T>::with_capacity(0);
-        let (sink, count) = upsert::insert_from::<T, _>(repo, columns, query, None, Returned::Row, sink).await?;
-        return Ok((sink.rows, count));
+        let stored = upsert::new_rows_from(repo, columns, query).await?;
+        let count = stored.len() as u64;
+        return Ok((stored, count));
     }
     let tx = begin(repo).await?;
     let result = async {
-        let sink = || Structs::<T>::with_capacity(0);
-        let (sink, count) = upsert::insert_from::<T, _>(&tx, columns, query, None, Returned::Row, sink).await?;
-        let report = Report::of(INSERT, &sink.rows, names(T::schema(), columns.iter().copied()));
+        let stored: Vec<T> = upsert::new_rows_from(&tx, columns, query).await?;
+        let report = Report::of(INSERT, &stored, names(T::schema(), columns.iter().copied()));
         tell(&tx, "insert_from", T::schema(), report).await?;
-        Ok((sink.rows, count))
+        let count = stored.len() as u64;
+        Ok((stored, count))
     };
     let result = result.await;
     finish(tx, result).await

@@ -1,6 +1,7 @@
 //! Updates and deletes of all rows of a query.
 
 use super::super::change::finish;
+use super::super::reselect_all::Wanted;
 use super::tell::{Keyed, Nothing, Report, begin, key_items, tell};
 use super::{Repo, ask, assign, names, values};
 use crate::capabilities::{Capabilities, Returning};
@@ -132,6 +133,12 @@ pub(super) async fn run_update<S: RowSink>(
 ) -> Result<(S, Done)> {
     let options = executor.call_options();
     let Change { verb, schema, body, assignments } = change;
+    if let Some(items) = back {
+        let wanted = Wanted { verb, body, assignments: Some(assignments), items };
+        if wanted.is_reselected(executor).await? {
+            return wanted.run(executor, sink()).await;
+        }
+    }
     let make = |capabilities: &'static Capabilities| {
         let prefix = options.prefix.as_deref();
         SqlBuilder::build(executor.inner().0.dialect(), capabilities, |out| match back {
@@ -153,6 +160,12 @@ async fn run_delete<S: RowSink>(
         Deletion::Update(change) => return run_update(executor, change, back, sink).await,
         Deletion::Delete(verb, schema, body) => (verb, schema, body),
     };
+    if let Some(items) = back {
+        let wanted = Wanted { verb, body, assignments: None, items };
+        if wanted.is_reselected(executor).await? {
+            return wanted.run(executor, sink()).await;
+        }
+    }
     let options = executor.call_options();
     let make = |capabilities: &'static Capabilities| {
         let prefix = options.prefix.as_deref();

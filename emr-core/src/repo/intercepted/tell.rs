@@ -62,9 +62,15 @@ pub(super) async fn tell(tx: &Tx, verb: &'static str, schema: &'static Schema, r
     Ok(())
 }
 
-/// What brings the keys back, behind what the program asks for; `None` where the server gives nothing back, or not these.
+/// What brings the keys back, behind what the program asks for; `None` where the server gives only whole rows back, or where
+/// nothing is read again for want of a key.
 pub(super) fn key_items(schema: &'static Schema, how: Returning) -> Option<Vec<SelectItem>> {
-    if how != Returning::Clause {
+    let gives_them = match how {
+        Returning::Clause => true,
+        Returning::No => !schema.primary_key.is_empty(),
+        Returning::OutputInto => false,
+    };
+    if !gives_them {
         return None;
     }
     let item = |&column: &usize| {

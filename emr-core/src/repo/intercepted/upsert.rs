@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::super::change::finish;
 use super::super::upsert::{self, Many};
+use super::super::{reselect_from, write};
 use super::insert::{all_columns, drafts, with_columns};
 use super::tell::{Report, begin, tell};
 use super::{Repo, ask, assign, names, row, values};
@@ -66,22 +67,17 @@ pub(in crate::repo) async fn upsert<T: Syncable, R: NewRow<T>>(
     let draft = row::<T, R>(repo, "upsert", new)?;
     let conflict = conflict(repo, "upsert", T::schema(), given)?;
     if !repo.interceptors().observe(T::schema()) {
-        return row_of(repo, &draft, &conflict).await;
+        return upsert::upsert_prepared(repo, &draft, &conflict).await;
     }
     let tx = begin(repo).await?;
     let result = async {
-        let written = row_of(&tx, &draft, &conflict).await?;
+        let written = upsert::upsert_prepared(&tx, &draft, &conflict).await?;
         let columns = names(T::schema(), draft.columns()?.iter().copied());
         tell_both(&tx, "upsert", std::slice::from_ref(&written), columns, &conflict).await?;
         Ok(written)
     };
     let result = result.await;
     finish(tx, result).await
-}
-
-async fn row_of<T: Syncable>(executor: &impl Executor, draft: &Draft<T>, conflict: &Conflict) -> Result<Upserted<T>> {
-    let written = upsert::insert_row::<T, Draft<T>, (T, Option<bool>)>(executor, draft, Some(conflict)).await?;
-    Ok(written.map_or(Upserted::Skipped, Upserted::of))
 }
 
 /// What came back of many rows, without those that were skipped.
@@ -124,11 +120,11 @@ async fn written<T: Syncable, R: NewRow<T>>(
         Many::of::<T, Plain<T>>(repo, drafts.into_iter().map(Plain).collect(), Some(&conflict), true)?
     };
     if !repo.interceptors().observe(T::schema()) {
-        return Ok(outcomes(upsert::run_all::<T, (T, Option<bool>)>(repo, "upsert_all", &many).await?.0));
+        return upsert::upsert_many(repo, &many).await;
     }
     let tx = begin(repo).await?;
     let result = async {
-        let written = outcomes(upsert::run_all::<T, (T, Option<bool>)>(&tx, "upsert_all", &many).await?.0);
+        let written = upsert::upsert_many(&tx, &many).await?;
         tell_both(&tx, "upsert_all", &written, columns, &conflict).await?;
         Ok(written)
     };
@@ -152,10 +148,15 @@ pub(in crate::repo) async fn upsert_from<T: Syncable>(
     }
     let tx = begin(repo).await?;
     let result = async {
-        let sink = || Structs::<(T, Option<bool>)>::with_capacity(0);
-        let (sink, _) = upsert::insert_from::<T, _>(&tx, columns, query, Some(&conflict), Returned::Row, sink).await?;
+        let written: Vec<Upserted<T>> = if write::gives_nothing_back(&tx).await? {
+            reselect_from::upsert(&tx, columns, query, &conflict).await?
+        } else {
+            let sink = || Structs::<(T, Option<bool>)>::with_capacity(0);
+            let (sink, _) =
+                upsert::insert_from::<T, _>(&tx, columns, query, Some(&conflict), Returned::Row, sink).await?;
+            outcomes(sink.rows)
+        };
         let columns = names(T::schema(), columns.iter().copied());
-        let written = outcomes(sink.rows);
         tell_both(&tx, "upsert_from", &written, columns, &conflict).await?;
         Ok(written.len() as u64)
     };
