@@ -1,8 +1,8 @@
 //! Watchers: every committed change of the tables that a program names, whoever wrote it.
 //!
 //! Truth is a change log in the watched database, which triggers write in the writer's own transaction. The layers,
-//! from the program inwards: a [`WatchSet`] says what is watched; it is [resolved](resolve) to tables; a [`Watcher`] installs
-//! and reads; a task [follows](follow) the log by the adapter's [`LogReader`] and hands [`Item`]s to [`Changes`].
+//! from the program inwards: a [`WatchSet`] says what is watched; it is resolved to tables; a [`Watcher`] installs
+//! and reads; a task follows the log by the adapter's [`LogReader`] and hands [`Item`]s to [`Changes`].
 
 mod assocs;
 mod caps;

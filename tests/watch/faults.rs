@@ -12,14 +12,14 @@ use crate::harness::Db;
 use crate::{Post, installed, next_event, next_item, next_txn, nothing_before, posts_set, text, watched_posts};
 
 db_cases! {
-    t01_a_killed_reader_goes_on_where_it_was,
-    t03_a_silent_link_is_found_and_replaced,
-    t04_what_is_written_meanwhile_comes_after,
-    t05_a_token_older_than_the_log_is_a_resync,
-    t07_behind_a_pooler_the_reader_polls,
-    t12_a_million_rows_in_one_commit,
+    cs01_a_killed_reader_goes_on_where_it_was,
+    cs03_a_silent_link_is_found_and_replaced,
+    cs04_what_is_written_meanwhile_comes_after,
+    cs05_a_token_older_than_the_log_is_a_resync,
+    cs07_behind_a_pooler_the_reader_polls,
+    cs12_a_million_rows_in_one_commit,
     a_million_changes_to_catch_up_with_and_a_reader_that_dies,
-    t30_a_missing_trigger_is_told_and_mended,
+    cs30_a_missing_trigger_is_told_and_mended,
     an_emptied_log_is_a_resync,
     a_log_that_is_gone_is_an_error,
     a_slow_program_loses_nothing,
@@ -35,7 +35,7 @@ async fn reader_pids(db: &Db) -> Vec<i32> {
     (0..rows.rows().len()).map(|row| rows.get(row, 0).expect("a pid")).collect()
 }
 
-async fn t01_a_killed_reader_goes_on_where_it_was(db: &Db) {
+async fn cs01_a_killed_reader_goes_on_where_it_was(db: &Db) {
     let (_watcher, mut changes) = watched_posts(db).await;
     for round in 0..5 {
         // In whatever state it is: asleep, reading, delivering.
@@ -91,7 +91,7 @@ impl Proxy {
     }
 }
 
-async fn t03_a_silent_link_is_found_and_replaced(db: &Db) {
+async fn cs03_a_silent_link_is_found_and_replaced(db: &Db) {
     db.repo.create_table::<Post>().await.unwrap();
     let proxy = Proxy::to(db).await;
     let heartbeat = Duration::from_millis(500);
@@ -128,7 +128,7 @@ async fn t03_a_silent_link_is_found_and_replaced(db: &Db) {
     assert!(changes.health().connected);
 }
 
-async fn t04_what_is_written_meanwhile_comes_after(db: &Db) {
+async fn cs04_what_is_written_meanwhile_comes_after(db: &Db) {
     let (watcher, changes) = watched_posts(db).await;
     let token = changes.start().clone();
     drop(changes);
@@ -143,7 +143,7 @@ async fn t04_what_is_written_meanwhile_comes_after(db: &Db) {
     assert_eq!(titles, (0..300).map(|n| n.to_string()).collect::<Vec<_>>());
 }
 
-async fn t05_a_token_older_than_the_log_is_a_resync(db: &Db) {
+async fn cs05_a_token_older_than_the_log_is_a_resync(db: &Db) {
     db.repo.create_table::<Post>().await.unwrap();
     let retention = Retention { age: Duration::from_secs(1), events: 1_000_000 };
     let set = posts_set(db).retention(retention).heartbeat(Duration::from_millis(200));
@@ -170,7 +170,7 @@ async fn t05_a_token_older_than_the_log_is_a_resync(db: &Db) {
     nothing_before(&mut late, &db.repo, "goes on").await;
 }
 
-async fn t07_behind_a_pooler_the_reader_polls(db: &Db) {
+async fn cs07_behind_a_pooler_the_reader_polls(db: &Db) {
     db.repo.create_table::<Post>().await.unwrap();
     let watcher = installed(db, &posts_set(db).wake(Wake::Poll(Duration::from_millis(5)))).await;
     let mut changes = watcher.changes(Start::Now).await.unwrap();
@@ -197,7 +197,7 @@ fn peak_memory() -> u64 {
     peak.and_then(|text| text.trim().split(' ').next()?.parse::<u64>().ok()).unwrap_or(0) / 1024
 }
 
-async fn t12_a_million_rows_in_one_commit(db: &Db) {
+async fn cs12_a_million_rows_in_one_commit(db: &Db) {
     let (_watcher, mut changes) = watched_posts(db).await;
     let before = peak_memory();
     let repo = db.repo.with_timeout(emr::Timeout::Infinite);
@@ -261,7 +261,7 @@ async fn a_million_changes_to_catch_up_with_and_a_reader_that_dies(db: &Db) {
     assert!(repeated <= 4_000, "{repeated} changes came twice");
 }
 
-async fn t30_a_missing_trigger_is_told_and_mended(db: &Db) {
+async fn cs30_a_missing_trigger_is_told_and_mended(db: &Db) {
     db.repo.create_table::<Post>().await.unwrap();
     let set = posts_set(db).verify_every(Duration::from_millis(300)).heartbeat(Duration::from_millis(100));
     let watcher = installed(db, &set).await;

@@ -1,5 +1,5 @@
 //! Watchers: every committed change arrives, once per commit, in order, whoever wrote it and whatever fails meanwhile. Cases that
-//! are named `tNN_…` are the tests of that number in the list that the project started from; `ewNN_…` are acceptance rows.
+//! are named `csNN_…` are the tests of that number in the list that the project started from; `ewNN_…` are acceptance rows.
 
 #[allow(dead_code, unused_imports)] // the suite uses all of it
 #[macro_use]

@@ -13,22 +13,22 @@ use crate::{
 
 db_cases! {
     a_read_is_short_under_a_transaction_that_stays_open,
-    t13_others_flow_while_a_transaction_is_idle,
+    cs13_others_flow_while_a_transaction_is_idle,
     five_readers_sleep_and_all_are_woken,
     a_foreign_holder_of_the_lock_costs_latency_only,
-    t17_large_values_never_fail_a_write,
-    t18_names_of_every_sort,
-    t19_keys_of_every_sort,
-    t22_upserts_copies_and_bulk,
-    t23_truncate_is_told,
-    t24_cascades_are_seen,
-    t25_partitions_are_seen_however_they_are_written,
-    t28_a_quiet_session_is_quiet,
-    t29_an_altered_table_never_fails_a_write,
-    t31_a_table_that_is_made_anew,
-    t32_many_processes_install_at_once,
-    t33_installing_does_not_hold_writers_up,
-    t35_two_versions_of_a_program_share_a_log,
+    cs17_large_values_never_fail_a_write,
+    cs18_names_of_every_sort,
+    cs19_keys_of_every_sort,
+    cs22_upserts_copies_and_bulk,
+    cs23_truncate_is_told,
+    cs24_cascades_are_seen,
+    cs25_partitions_are_seen_however_they_are_written,
+    cs28_a_quiet_session_is_quiet,
+    cs29_an_altered_table_never_fails_a_write,
+    cs31_a_table_that_is_made_anew,
+    cs32_many_processes_install_at_once,
+    cs33_installing_does_not_hold_writers_up,
+    cs35_two_versions_of_a_program_share_a_log,
     values_are_exact,
     writers_need_no_rights_and_readers_few,
     nobody_may_install_without_the_right_to,
@@ -83,7 +83,7 @@ fn scanned(plan: &serde_json::Value) -> u64 {
     }
 }
 
-async fn t13_others_flow_while_a_transaction_is_idle(db: &Db) {
+async fn cs13_others_flow_while_a_transaction_is_idle(db: &Db) {
     let (_watcher, mut changes) = watched_posts(db).await;
     let open = db.other().await.begin().await.unwrap();
     open.insert(Post::build().set(Post::TITLE, "late")).await.unwrap();
@@ -95,7 +95,7 @@ async fn t13_others_flow_while_a_transaction_is_idle(db: &Db) {
     let before: i64 = db.repo.query(sql, &[]).await.unwrap().scalar().unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;
     let after: i64 = db.repo.query(sql, &[]).await.unwrap().scalar().unwrap();
-    println!("t13: {} transactions of all sessions in two seconds", after - before);
+    println!("cs13: {} transactions of all sessions in two seconds", after - before);
     open.commit().await.unwrap();
     assert_eq!(text(&next_event(&mut changes).await, "title"), "late");
 }
@@ -146,7 +146,7 @@ async fn a_foreign_holder_of_the_lock_costs_latency_only(db: &Db) {
     nothing_before(&mut changes, &db.repo, "after").await;
 }
 
-async fn t17_large_values_never_fail_a_write(db: &Db) {
+async fn cs17_large_values_never_fail_a_write(db: &Db) {
     let (_watcher, mut changes) = watched_posts(db).await;
     for (size, carried) in [(7_000, true), (8_000, true), (100_000, false), (20_000_000, false)] {
         // Nothing that could be compressed.
@@ -159,7 +159,7 @@ async fn t17_large_values_never_fail_a_write(db: &Db) {
     assert_eq!(text(&next_event(&mut changes).await, "title").chars().count(), 4_000);
 }
 
-async fn t18_names_of_every_sort(db: &Db) {
+async fn cs18_names_of_every_sort(db: &Db) {
     let names =
         ["Mixed Case", "it's \"quoted\"", "select", "größe-✓", &"n".repeat(63), "back`tick]", "per%cent\\slash"];
     let mut names_set = set(db);
@@ -191,7 +191,7 @@ async fn t18_names_of_every_sort(db: &Db) {
     assert!(!other.uninstall().await.unwrap().is_empty());
 }
 
-async fn t19_keys_of_every_sort(db: &Db) {
+async fn cs19_keys_of_every_sort(db: &Db) {
     db.repo
         .script(
             "create table composite (a bigint, b text, c uuid, n int, primary key (a, b, c)); \
@@ -229,7 +229,7 @@ async fn t19_keys_of_every_sort(db: &Db) {
     assert_eq!(next_txn(&mut changes).await.changes.len(), 3);
 }
 
-async fn t22_upserts_copies_and_bulk(db: &Db) {
+async fn cs22_upserts_copies_and_bulk(db: &Db) {
     let (_watcher, mut changes) = watched_posts(db).await;
     let ops = |txn: &emr::watch::Txn| txn.changes.iter().map(emr::watch::Event::op).collect::<Vec<_>>();
     db.repo.query("insert into posts (id, title) values (1000001, 'a')", &[]).await.unwrap();
@@ -253,7 +253,7 @@ async fn t22_upserts_copies_and_bulk(db: &Db) {
     nothing_before(&mut changes, &db.repo, "after").await;
 }
 
-async fn t23_truncate_is_told(db: &Db) {
+async fn cs23_truncate_is_told(db: &Db) {
     let (_watcher, mut changes) = watched_posts(db).await;
     db.repo.insert(Post::build().set(Post::TITLE, "a")).await.unwrap();
     next_event(&mut changes).await;
@@ -263,7 +263,7 @@ async fn t23_truncate_is_told(db: &Db) {
     assert_eq!((event.op(), event.key(), event.table()), (Op::Truncate, None, "posts"));
 }
 
-async fn t24_cascades_are_seen(db: &Db) {
+async fn cs24_cascades_are_seen(db: &Db) {
     db.repo
         .script(
             "create table a (id int primary key); \
@@ -283,7 +283,7 @@ async fn t24_cascades_are_seen(db: &Db) {
     assert!(told.contains(&("b", Op::Delete)) && told.contains(&("c", Op::Update)), "{told:?}");
 }
 
-async fn t25_partitions_are_seen_however_they_are_written(db: &Db) {
+async fn cs25_partitions_are_seen_however_they_are_written(db: &Db) {
     db.repo
         .script(
             "create table parts (id int, kind int, v text, primary key (id, kind)) partition by list (kind); \
@@ -318,7 +318,7 @@ async fn t25_partitions_are_seen_however_they_are_written(db: &Db) {
     assert_eq!(watcher.verify().await.unwrap(), []);
 }
 
-async fn t28_a_quiet_session_is_quiet(db: &Db) {
+async fn cs28_a_quiet_session_is_quiet(db: &Db) {
     let (watcher, mut changes) = watched_posts(db).await;
     assert!(watcher.caps().quiet_writes);
     db.repo.script("begin_quiet").await.expect_err("no such statement");
@@ -330,7 +330,7 @@ async fn t28_a_quiet_session_is_quiet(db: &Db) {
     nothing_before(&mut changes, &db.repo, "loud").await;
 }
 
-async fn t29_an_altered_table_never_fails_a_write(db: &Db) {
+async fn cs29_an_altered_table_never_fails_a_write(db: &Db) {
     let (_watcher, mut changes) = watched_posts(db).await;
     db.repo.script("alter table posts alter column title drop not null").await.unwrap();
     let session = db.other().await.checkout().await.unwrap();
@@ -368,7 +368,7 @@ async fn t29_an_altered_table_never_fails_a_write(db: &Db) {
     }
 }
 
-async fn t31_a_table_that_is_made_anew(db: &Db) {
+async fn cs31_a_table_that_is_made_anew(db: &Db) {
     let (watcher, mut changes) = watched_posts(db).await;
     nothing_before(&mut changes, &db.repo, "old").await;
     db.repo.drop_table::<Post>().await.unwrap();
@@ -382,7 +382,7 @@ async fn t31_a_table_that_is_made_anew(db: &Db) {
     nothing_before(&mut changes, &db.repo, "new").await;
 }
 
-async fn t32_many_processes_install_at_once(db: &Db) {
+async fn cs32_many_processes_install_at_once(db: &Db) {
     db.repo.create_table::<Post>().await.unwrap();
     for round in 0..20 {
         let watcher = db.repo.watcher(&posts_set(db)).unwrap();
@@ -418,7 +418,7 @@ async fn t32_many_processes_install_at_once(db: &Db) {
     assert_eq!(count, 5);
 }
 
-async fn t33_installing_does_not_hold_writers_up(db: &Db) {
+async fn cs33_installing_does_not_hold_writers_up(db: &Db) {
     db.repo.create_table::<Post>().await.unwrap();
     let open = db.other().await.begin().await.unwrap();
     open.insert(Post::build().set(Post::TITLE, "open")).await.unwrap();
@@ -437,7 +437,7 @@ async fn t33_installing_does_not_hold_writers_up(db: &Db) {
     installed(db, &posts_set(db)).await;
 }
 
-async fn t35_two_versions_of_a_program_share_a_log(db: &Db) {
+async fn cs35_two_versions_of_a_program_share_a_log(db: &Db) {
     db.repo.create_table::<Post>().await.unwrap();
     let old_set = set(db).watch(Post::watch().extra_columns(Post::TITLE));
     let new_set = set(db).watch(Post::watch().extra_columns(Post::PERSON_ID));

@@ -15,20 +15,20 @@ use crate::{
 db_cases! {
     changes_carry_old_and_new_values,
     a_commit_is_seen_whole_and_in_order,
-    t10_what_is_rolled_back_is_not_seen,
-    t20_a_changed_key_is_told_with_the_old_one,
-    t21_a_moved_row_tells_both_owners,
-    t26_an_update_that_changes_nothing_is_not_told,
-    t27_a_row_that_comes_and_goes_in_one_commit,
+    cs10_what_is_rolled_back_is_not_seen,
+    cs20_a_changed_key_is_told_with_the_old_one,
+    cs21_a_moved_row_tells_both_owners,
+    cs26_an_update_that_changes_nothing_is_not_told,
+    cs27_a_row_that_comes_and_goes_in_one_commit,
     reading_goes_on_after_a_token,
-    t15_what_was_not_acknowledged_comes_again,
+    cs15_what_was_not_acknowledged_comes_again,
     a_consumer_is_taken_over_and_the_old_one_fenced,
     origins_travel_with_commits,
     progress_comes_while_nothing_changes,
     associations_are_watched_with_their_keys,
     ew29_trigger_columns_choose_updates,
     a_stopped_repo_ends_its_changes,
-    t34_two_applications_do_not_touch_each_other,
+    cs34_two_applications_do_not_touch_each_other,
     bad_sets_are_refused,
     foreign_and_malformed_tokens,
     what_is_not_installed_says_so,
@@ -81,7 +81,7 @@ async fn a_commit_is_seen_whole_and_in_order(db: &Db) {
     assert_eq!(titles, expected);
 }
 
-async fn t10_what_is_rolled_back_is_not_seen(db: &Db) {
+async fn cs10_what_is_rolled_back_is_not_seen(db: &Db) {
     let (_watcher, mut changes) = watched_posts(db).await;
     let tx = db.repo.begin().await.unwrap();
     tx.insert(Post::build().set(Post::TITLE, "never")).await.unwrap();
@@ -101,7 +101,7 @@ async fn t10_what_is_rolled_back_is_not_seen(db: &Db) {
     nothing_before(&mut changes, &db.repo, "last").await;
 }
 
-async fn t20_a_changed_key_is_told_with_the_old_one(db: &Db) {
+async fn cs20_a_changed_key_is_told_with_the_old_one(db: &Db) {
     let (_watcher, mut changes) = watched_posts(db).await;
     let post = db.repo.insert(Post::build().set(Post::TITLE, "t")).await.unwrap();
     next_event(&mut changes).await;
@@ -112,7 +112,7 @@ async fn t20_a_changed_key_is_told_with_the_old_one(db: &Db) {
     assert_eq!(event.key(), Some(&[Some(Value::I64(post.id + 1000))][..]));
 }
 
-async fn t21_a_moved_row_tells_both_owners(db: &Db) {
+async fn cs21_a_moved_row_tells_both_owners(db: &Db) {
     let (_watcher, mut changes) = watched_posts(db).await;
     let post = db.repo.insert(Post::build().set(Post::TITLE, "t").set(Post::PERSON_ID, 1)).await.unwrap();
     next_event(&mut changes).await;
@@ -122,7 +122,7 @@ async fn t21_a_moved_row_tells_both_owners(db: &Db) {
     assert_eq!(event.value("person_id"), Some(&Value::I64(2)));
 }
 
-async fn t26_an_update_that_changes_nothing_is_not_told(db: &Db) {
+async fn cs26_an_update_that_changes_nothing_is_not_told(db: &Db) {
     let (_watcher, mut changes) = watched_posts(db).await;
     db.repo.insert(Post::build().set(Post::TITLE, "t")).await.unwrap();
     next_event(&mut changes).await;
@@ -130,7 +130,7 @@ async fn t26_an_update_that_changes_nothing_is_not_told(db: &Db) {
     nothing_before(&mut changes, &db.repo, "next").await;
 }
 
-async fn t27_a_row_that_comes_and_goes_in_one_commit(db: &Db) {
+async fn cs27_a_row_that_comes_and_goes_in_one_commit(db: &Db) {
     let (_watcher, mut changes) = watched_posts(db).await;
     db.repo
         .transaction(async |tx| {
@@ -164,7 +164,7 @@ async fn reading_goes_on_after_a_token(db: &Db) {
     nothing_before(&mut after, &db.repo, "after the head").await;
 }
 
-async fn t15_what_was_not_acknowledged_comes_again(db: &Db) {
+async fn cs15_what_was_not_acknowledged_comes_again(db: &Db) {
     let (watcher, changes) = watched_posts(db).await;
     drop(changes);
     let mut changes = watcher.changes(Start::consumer("it's \"mine\"")).await.unwrap();
@@ -284,7 +284,7 @@ async fn a_stopped_repo_ends_its_changes(db: &Db) {
     assert!(watcher.head().await.unwrap_err().is_stopped());
 }
 
-async fn t34_two_applications_do_not_touch_each_other(db: &Db) {
+async fn cs34_two_applications_do_not_touch_each_other(db: &Db) {
     db.repo.create_table::<Post>().await.unwrap();
     let one = installed(db, &posts_set(db)).await;
     let two = installed(db, &posts_set(db).application(db.application("other"))).await;

@@ -12,7 +12,7 @@ use crate::harness::{Backend, Db};
 use crate::{installed, set};
 
 db_cases! {
-    t09_t11_nothing_is_lost_reordered_or_split,
+    cs09_cs11_nothing_is_lost_reordered_or_split,
 }
 
 const WRITERS: u64 = 8;
@@ -24,7 +24,7 @@ type Committed = Vec<(i64, i64)>;
 /// Eight writers bump versions of twenty hot rows, several in a transaction, with pauses, savepoints, failures and rollbacks. The
 /// row itself counts its versions, so that the order per key is known. Beside the watcher, a reader follows the log by its
 /// position alone, as one would who knows no better: it must lose changes, or the test shows nothing.
-async fn t09_t11_nothing_is_lost_reordered_or_split(db: &Db) {
+async fn cs09_cs11_nothing_is_lost_reordered_or_split(db: &Db) {
     db.repo.script("create table hot (id bigint primary key, version bigint not null, tx bigint)").await.unwrap();
     for key in 0..KEYS {
         db.repo

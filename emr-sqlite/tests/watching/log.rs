@@ -15,7 +15,7 @@ async fn insert(file: &File, ids: std::ops::RangeInclusive<i64>) {
 }
 
 #[tokio::test]
-async fn t05_a_token_that_is_older_than_the_log() {
+async fn cs05_a_token_that_is_older_than_the_log() {
     let file = File::with(TABLE).await;
     for retention in
         [Retention { events: 10, ..Retention::default() }, Retention { age: Duration::from_secs(1), events: 1_000 }]
@@ -44,7 +44,7 @@ async fn t05_a_token_that_is_older_than_the_log() {
 }
 
 #[tokio::test]
-async fn t06_an_older_copy_of_the_file() {
+async fn cs06_an_older_copy_of_the_file() {
     let file = File::with(TABLE).await;
     let watcher = file.watcher(&set("t", &[]));
     watcher.install().await.expect("installed");

@@ -72,7 +72,7 @@ async fn child_writes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn t09_t11_nothing_is_lost_or_reordered() {
+async fn cs09_cs11_nothing_is_lost_or_reordered() {
     let file = File::with(
         "create table t (id integer primary key, version integer not null, writer integer, round integer); \
          create table committed (id integer, version integer)",
@@ -136,7 +136,7 @@ fn insert_many(file: &File, first: i64, count: i64) {
 }
 
 #[tokio::test]
-async fn t12_one_commit_of_a_million_rows_comes_in_parts() {
+async fn cs12_one_commit_of_a_million_rows_comes_in_parts() {
     let file = File::with("create table t (id integer primary key, a text)").await;
     let (watcher, mut changes) = file.follow(&set("t", &["a"])).await;
     let start = changes.start().clone();

@@ -8,7 +8,7 @@ use emr_core::{ErrorKind, Repo, RepoOptions, open};
 use crate::{File, int, next_events, next_resync, open_path, set};
 
 #[tokio::test]
-async fn t18_identifiers_of_all_kinds() {
+async fn cs18_identifiers_of_all_kinds() {
     let names = ["it's \"quoted\" [x] `y`", "Größe 表", "select", "a.b", &"n".repeat(63), &"N".repeat(200), "%_\\"];
     let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let file = File::with("select 1").await;
@@ -44,7 +44,7 @@ async fn t18_identifiers_of_all_kinds() {
 }
 
 #[tokio::test]
-async fn t29_altered_columns_never_fail_a_write() {
+async fn cs29_altered_columns_never_fail_a_write() {
     let file = File::with("create table t (id integer primary key, a text, b text)").await;
     let (watcher, mut changes) = file.follow(&set("t", &["a"])).await;
     let refused = file.foreign().execute_batch("alter table t drop column a").expect_err("the engine refuses");
@@ -73,7 +73,7 @@ async fn t29_altered_columns_never_fail_a_write() {
 }
 
 #[tokio::test]
-async fn t30_a_trigger_that_is_dropped_is_found_and_told() {
+async fn cs30_a_trigger_that_is_dropped_is_found_and_told() {
     let file = File::with("create table t (id integer primary key, a text)").await;
     let quick = set("t", &["a"]).heartbeat(Duration::from_millis(100)).verify_every(Duration::from_millis(200));
     let (watcher, mut changes) = file.follow(&quick).await;
@@ -100,7 +100,7 @@ async fn t30_a_trigger_that_is_dropped_is_found_and_told() {
 }
 
 #[tokio::test]
-async fn t31_a_table_that_is_made_anew() {
+async fn cs31_a_table_that_is_made_anew() {
     let file = File::with("create table t (id integer primary key, a text)").await;
     let quick = set("t", &["a"]).heartbeat(Duration::from_millis(100)).verify_every(Duration::from_millis(200));
     let (watcher, mut changes) = file.follow(&quick).await;
@@ -136,7 +136,7 @@ async fn triggers_of_others_run_after_ours() {
 }
 
 #[tokio::test]
-async fn t32_many_install_at_once() {
+async fn cs32_many_install_at_once() {
     let file = File::with("create table t (id integer primary key, a text)").await;
     for _ in 0..20 {
         let mut racers = tokio::task::JoinSet::new();
@@ -157,7 +157,7 @@ async fn t32_many_install_at_once() {
 }
 
 #[tokio::test]
-async fn t33_installing_gives_up_on_a_file_in_use() {
+async fn cs33_installing_gives_up_on_a_file_in_use() {
     let file = File::with("create table t (id integer primary key, a text)").await;
     let watcher = file.watcher(&set("t", &["a"]).lock_timeout(Duration::from_millis(300)));
     let db = file.foreign();
@@ -218,7 +218,7 @@ async fn a_plan_is_a_migration() {
 }
 
 #[tokio::test]
-async fn t35_old_and_new_sets_of_columns_side_by_side() {
+async fn cs35_old_and_new_sets_of_columns_side_by_side() {
     let file = File::with("create table t (id integer primary key, a text, b text)").await;
     let (old, mut of_old) = file.follow(&set("t", &["a"])).await;
     file.run("insert into t values (1, 'a', 'b')").await;

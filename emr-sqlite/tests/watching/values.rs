@@ -52,7 +52,7 @@ async fn every_value_comes_as_it_is_stored() {
 }
 
 #[tokio::test]
-async fn t17_values_that_are_too_long_are_left_out() {
+async fn cs17_values_that_are_too_long_are_left_out() {
     let file = File::with("create table t (k text primary key, a text, b blob, n integer)").await;
     let set = WatchSet::new().max_value(10).watch(WatcherSpec::table("t").label("it").extra_columns(["a", "b", "n"]));
     let (_watcher, mut changes) = file.follow(&set).await;
@@ -75,7 +75,7 @@ async fn t17_values_that_are_too_long_are_left_out() {
 }
 
 #[tokio::test]
-async fn t26_only_what_changes_nothing_is_not_told() {
+async fn cs26_only_what_changes_nothing_is_not_told() {
     let file = File::with("create table t (id integer primary key, a text collate nocase, b, c)").await;
     let (_watcher, mut changes) = file.follow(&set("t", &["a"])).await;
     file.run("insert into t values (1, 'x', 1, null)").await;
@@ -93,7 +93,7 @@ async fn t26_only_what_changes_nothing_is_not_told() {
 }
 
 #[tokio::test]
-async fn t22_upserts_and_replaced_rows() {
+async fn cs22_upserts_and_replaced_rows() {
     let file = File::with("create table t (id integer primary key, u integer unique, n integer)").await;
     let (watcher, mut changes) = file.follow(&set("t", &["u", "n"])).await;
     assert!(!watcher.caps().replaced_rows, "rows that REPLACE removes are only seen where the writer asks for it");
@@ -113,7 +113,7 @@ async fn t22_upserts_and_replaced_rows() {
 }
 
 #[tokio::test]
-async fn t24_cascades_and_the_delete_of_all_rows() {
+async fn cs24_cascades_and_the_delete_of_all_rows() {
     let file = File::with(
         "create table t (id integer primary key, parent integer references t (id) on delete cascade, \
          friend integer references t (id) on delete set null); \
@@ -130,7 +130,7 @@ async fn t24_cascades_and_the_delete_of_all_rows() {
 }
 
 #[tokio::test]
-async fn t19_keys_of_all_kinds_and_tables_without_rowid() {
+async fn cs19_keys_of_all_kinds_and_tables_without_rowid() {
     let file = File::with(
         "create table pair (b text, a integer, v, primary key (a, b)) without rowid; \
          create table bytes (id blob primary key, w integer generated always as (length(id)) virtual)",
