@@ -10,10 +10,13 @@ mod capture;
 mod counters;
 mod secrets;
 mod spans;
+mod watching;
 
 use std::process::ExitCode;
 
 use emr::prelude::*;
+
+use harness::Backend;
 
 #[derive(Syncable, Debug, Clone, PartialEq)]
 #[emr(table = "accounts")]
@@ -33,5 +36,8 @@ fn accounts(ids: std::ops::RangeInclusive<i64>, token: &str) -> Vec<Account> {
 
 fn main() -> ExitCode {
     capture::install();
-    harness::main(&[("counters", counters::cases), ("secrets", secrets::cases), ("spans", spans::cases)])
+    harness::main_on(&[
+        (&Backend::ALL, &[("counters", counters::cases), ("secrets", secrets::cases), ("spans", spans::cases)]),
+        (&[Backend::Sqlite, Backend::Postgres], &[("watching", watching::cases)]),
+    ])
 }

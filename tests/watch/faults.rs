@@ -111,7 +111,7 @@ async fn cs03_a_silent_link_is_found_and_replaced(db: &Db) {
         assert!(stopped.elapsed() < Duration::from_secs(30), "the dead link was not found");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    println!("t03: found after {:?}, heartbeat {heartbeat:?}", stopped.elapsed());
+    println!("cs03: found after {:?}, heartbeat {heartbeat:?}", stopped.elapsed());
     db.repo.insert(Post::build().set(Post::TITLE, "meanwhile")).await.unwrap();
     let mut lags = Vec::new();
     while lags.len() < 3 {
@@ -217,7 +217,7 @@ async fn cs12_a_million_rows_in_one_commit(db: &Db) {
         count += txn.changes.len();
     }
     println!(
-        "t12: {count} changes of one commit in {:?}; peak memory {before} → {} MiB",
+        "cs12: {count} changes of one commit in {:?}; peak memory {before} → {} MiB",
         started.elapsed(),
         peak_memory()
     );

@@ -9,6 +9,7 @@ mod harness;
 mod faults;
 mod postgres;
 mod reading;
+mod rows;
 mod torture;
 
 use std::process::ExitCode;
@@ -22,7 +23,7 @@ use harness::{Backend, Db};
 
 fn main() -> ExitCode {
     harness::main_on(&[
-        (&[Backend::Sqlite, Backend::Postgres], &[("reading", reading::cases)]),
+        (&[Backend::Sqlite, Backend::Postgres], &[("reading", reading::cases), ("rows", rows::cases)]),
         (
             &[Backend::Postgres],
             &[("faults", faults::cases), ("postgres", postgres::cases), ("torture", torture::cases)],

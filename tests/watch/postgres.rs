@@ -23,6 +23,7 @@ db_cases! {
     cs23_truncate_is_told,
     cs24_cascades_are_seen,
     cs25_partitions_are_seen_however_they_are_written,
+    ew14_a_stray_trigger_is_told_and_removed,
     cs28_a_quiet_session_is_quiet,
     cs29_an_altered_table_never_fails_a_write,
     cs31_a_table_that_is_made_anew,
@@ -316,6 +317,36 @@ async fn cs25_partitions_are_seen_however_they_are_written(db: &Db) {
     seen("update family set v = 'y'", &[Op::Update]).await;
     seen("delete from only child", &[Op::Delete]).await;
     assert_eq!(watcher.verify().await.unwrap(), []);
+}
+
+async fn ew14_a_stray_trigger_is_told_and_removed(db: &Db) {
+    let (watcher, changes) = watched_posts(db).await;
+    drop(changes);
+    let log = format!("emr_{}", db.application("app"));
+    let functions = db
+        .repo
+        .query(
+            "select distinct p.proname::text from pg_trigger t join pg_proc p on p.oid = t.tgfoid where t.tgrelid = 'posts'::regclass",
+            &[],
+        )
+        .await
+        .unwrap();
+    let function: String = functions.get(0, 0).unwrap();
+    db.repo
+        .script(&format!(
+            "create function nobodys() returns trigger language plpgsql as $$ begin return null; end $$; \
+             create trigger foreign_one after insert on posts for each row execute function nobodys(); \
+             create trigger stray after truncate on posts for each statement execute function \"{log}\".\"{function}\"()"
+        ))
+        .await
+        .unwrap();
+    let drift = watcher.verify().await.unwrap();
+    assert!(matches!(&drift[..], [one] if one.found.contains("stray")), "{drift:?}");
+    assert!(!watcher.install().await.unwrap().changed.is_empty());
+    assert_eq!(watcher.verify().await.unwrap(), []);
+    let left =
+        "select count(*) from pg_trigger where tgrelid = 'posts'::regclass and tgname in ('stray', 'foreign_one')";
+    assert_eq!(db.repo.query(left, &[]).await.unwrap().scalar::<i64>().unwrap(), 1);
 }
 
 async fn cs28_a_quiet_session_is_quiet(db: &Db) {

@@ -27,9 +27,9 @@ db_cases! {
     progress_comes_while_nothing_changes,
     associations_are_watched_with_their_keys,
     ew29_trigger_columns_choose_updates,
-    a_stopped_repo_ends_its_changes,
+    ew01_a_stopped_repo_ends_its_changes,
     cs34_two_applications_do_not_touch_each_other,
-    bad_sets_are_refused,
+    ew03_ew05_ew06_bad_sets_are_refused,
     foreign_and_malformed_tokens,
     what_is_not_installed_says_so,
 }
@@ -264,7 +264,7 @@ async fn ew29_trigger_columns_choose_updates(db: &Db) {
     assert_eq!((event.op(), text(&event, "title")), (Op::Update, "b".to_owned()));
 }
 
-async fn a_stopped_repo_ends_its_changes(db: &Db) {
+async fn ew01_a_stopped_repo_ends_its_changes(db: &Db) {
     db.repo.create_table::<Post>().await.unwrap();
     let other = db.other().await;
     let watcher = other.watcher(&posts_set(db)).unwrap();
@@ -300,7 +300,7 @@ async fn cs34_two_applications_do_not_touch_each_other(db: &Db) {
     assert!(one.uninstall().await.unwrap().is_empty(), "there is nothing left to remove");
 }
 
-async fn bad_sets_are_refused(db: &Db) {
+async fn ew03_ew05_ew06_bad_sets_are_refused(db: &Db) {
     let refused = |set: emr::watch::WatchSet| db.repo.watcher(&set).expect_err("a refusal");
     let fault = |set| refused(set).watch_fault().cloned().expect("a fault of the watcher");
     let labelled = |label: &str| WatcherSpec::table("t").label(label.to_owned());
@@ -322,6 +322,8 @@ async fn bad_sets_are_refused(db: &Db) {
         matches!(&unknown, WatchFault::UnknownColumn { column, known, .. } if column == "nope" && known.len() == 3),
         "{unknown}"
     );
+    let trigger = WatcherSpec::schema(Post::schema()).label("l").trigger_columns(["title", "nix", "nope"]);
+    assert!(matches!(fault(set(db).watch(trigger)), WatchFault::UnknownColumn { column, .. } if column == "nix"));
     assert!(matches!(fault(set(db).application("")), WatchFault::BadSetting { .. }));
     assert!(matches!(fault(set(db).heartbeat(Duration::ZERO)), WatchFault::BadSetting { .. }));
     assert!(matches!(fault(set(db).max_events(0)), WatchFault::BadSetting { .. }));

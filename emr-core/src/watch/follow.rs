@@ -103,7 +103,8 @@ impl Follower {
             match end {
                 End::Gone => return None,
                 End::Failed(error) if passes(&error) => {
-                    tracing::warn!(repo = %self.lifecycle.id(), %error, "the watcher lost its connection");
+                    let (repo, application) = (self.lifecycle.id(), &*self.set.application);
+                    tracing::warn!(%repo, application, %error, "the watcher lost its connection");
                     let mut standing = self.standing();
                     standing.connected = false;
                     standing.last_error = Some(error.to_string());
@@ -128,6 +129,8 @@ impl Follower {
             standing.connected = true;
             standing.last_error = None;
         }
+        let (repo, application) = (self.lifecycle.id(), &*self.set.application);
+        tracing::debug!(%repo, application, after = %self.token, "the watcher reads");
         if let Some(reason) = opened.resync.take() {
             let item = Item::Resync { reason, scope: Scope::All, token: self.token.clone() };
             self.deliver(&mut *opened.reader, item).await?;
@@ -221,7 +224,8 @@ impl Follower {
         let items: Vec<_> = new
             .chain(mended)
             .map(|(drift, since)| {
-                tracing::warn!(repo = %self.lifecycle.id(), %drift, since, "the watcher's triggers are not as installed");
+                let (repo, application) = (self.lifecycle.id(), &*self.set.application);
+                tracing::warn!(%repo, application, %drift, since, "the watcher's triggers are not as installed");
                 let table = self.set.tables.iter().find(|table| *table.full_name() == *drift.table);
                 Item::Resync {
                     reason: ResyncReason::Drift { found: format!("{since}{drift}") },
@@ -239,7 +243,11 @@ impl Follower {
     /// Sends an item when there is room for it; positions are kept meanwhile.
     async fn deliver(&mut self, reader: &mut dyn LogReader, item: Item) -> Result<(), Gone> {
         let weight = match &item {
-            Item::Txn(txn) => u32::try_from(txn.changes.len().clamp(1, self.set.max_events)).unwrap_or(u32::MAX),
+            Item::Txn(txn) => {
+                let (repo, application, changes) = (self.lifecycle.id(), &*self.set.application, txn.changes.len());
+                tracing::debug!(%repo, application, changes, token = %txn.token, "a commit");
+                u32::try_from(changes.clamp(1, self.set.max_events)).unwrap_or(u32::MAX)
+            }
             _ => 1,
         };
         loop {

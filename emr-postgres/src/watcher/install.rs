@@ -11,7 +11,7 @@ use super::define::{self, Definition, HOME, VERSION, wake_of};
 use super::layout::{Source, sources};
 use super::names::{Names, ident, literal};
 use super::session::{Session, doing};
-use super::verify::{Live, live};
+use super::verify::{Live, live, positions_at_a_time};
 
 /// How long one attempt to lock a table may hold up those who come after it.
 const ATTEMPT: Duration = Duration::from_millis(250);
@@ -122,6 +122,10 @@ async fn base(session: &Session, names: &Names, set: &Resolved, wake: &str) -> R
         if changed {
             session.script(&define::base(names).sql.join(";\n")).await?;
             session.script(&format!("UPDATE {state} SET wake = {}", literal(wake))).await?;
+        }
+        if positions_at_a_time(session, names).await? > 1 {
+            session.script(&format!("ALTER SEQUENCE {} CACHE 1", names.own("log_pos_seq"))).await?;
+            changed = true;
         }
         Ok(changed)
     }

@@ -89,10 +89,10 @@ impl PgReader {
         if self.sleep.polls_only() {
             return Ok(());
         }
-        // A plan for the numbers at hand, by the index: the log's statistics are always old.
+        // By the index, and planned once: the log's statistics are always old, and planning costs more than reading.
         self.session
             .script(&format!(
-                "SET enable_seqscan = off; SET plan_cache_mode = force_custom_plan; SET jit = off; \
+                "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; SET jit = off; \
                  SET synchronous_commit = off; SET work_mem = '32MB'; LISTEN {}",
                 self.names.schema
             ))
@@ -217,8 +217,7 @@ impl PgReader {
         if rows.len() > AT_ONCE {
             return self.begin_catch_up(seen.now, i64::MIN).await;
         }
-        let found = !rows.is_empty();
-        self.sleep.read_found(found);
+        self.sleep.read_found(rows.len());
         let mut commits = Commits::of(rows);
         let mut items = self.items(&mut commits, Some(&seen.now)).await?;
         self.position = Position { from: seen.now, within: None };

@@ -90,6 +90,8 @@ impl Live {
                 Some(_) => {}
             }
         }
+        let strays = self.triggers.keys().filter(|trigger| !source.triggers.contains_key(*trigger));
+        found.extend(strays.map(|trigger| format!("the trigger {trigger} was not installed")));
         found.extend(self.switched_off.iter().map(|trigger| format!("the trigger {trigger} is switched off")));
         for (member, is_partition) in &self.members {
             let known = source.triggers.contains_key(&format!("{truncate} of {member}"));
@@ -103,11 +105,25 @@ impl Live {
     }
 }
 
-/// What is not as installed, of the tables of a set.
+/// How many positions of the log a session takes at a time. With more than one they would not order the changes of a row.
+/// Zero if there is no log.
+pub(super) async fn positions_at_a_time(session: &Session, names: &Names) -> Result<i64> {
+    let sql =
+        "SELECT coalesce((SELECT seqcache FROM pg_catalog.pg_sequence WHERE seqrelid = pg_catalog.to_regclass($1)), 0)";
+    Ok(session.one(sql, &[(&names.own("log_pos_seq"), Type::TEXT)]).await?.get(0))
+}
+
+/// What is not as installed, of the log and the tables of a set.
 pub(super) async fn verify(session: &Session, names: &Names, set: &Resolved) -> Result<Vec<Drift>> {
     let sources = sources(session, names).await?;
     let mut current = Vec::new();
     let mut drift = Vec::new();
+    let at_a_time = positions_at_a_time(session, names).await?;
+    if at_a_time > 1 {
+        let found =
+            format!("its sequence was altered: a session takes {at_a_time} positions at a time, so they order nothing");
+        drift.push(Drift::new(names.own("log"), found));
+    }
     for table in &set.tables {
         let of_table = of_table(session, &sources, table).await?;
         match of_table.into_iter().find(|source| source.current) {

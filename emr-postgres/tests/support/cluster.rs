@@ -14,6 +14,11 @@ pub struct Cluster {
 impl Cluster {
     /// `password` is asked of the user `secret`, `hidden` may not log in at all, TLS is offered if `tls`.
     pub fn start(tls: bool) -> Self {
+        Self::with(tls, "")
+    }
+
+    /// The same, with these lines in its settings as well.
+    pub fn with(tls: bool, more: &str) -> Self {
         let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
         let directory = std::env::temp_dir().join(format!("emr-pg-{}-{port}", std::process::id()));
         std::fs::create_dir(&directory).unwrap();
@@ -32,7 +37,7 @@ impl Cluster {
         );
         let settings = format!(
             "port = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{}'\nfsync = off\n\
-             password_encryption = 'scram-sha-256'\nmax_connections = 8\nsuperuser_reserved_connections = 1\n{}",
+             password_encryption = 'scram-sha-256'\nmax_connections = 8\nsuperuser_reserved_connections = 1\n{}{more}",
             cluster.directory.display(),
             if tls {
                 "ssl = on\nssl_cert_file = '../server.crt'\nssl_key_file = '../server.key'\n"
@@ -41,8 +46,29 @@ impl Cluster {
             }
         );
         cluster.write("data/postgresql.auto.conf", &settings);
-        cluster.program("pg_ctl", &["start", "-w", "-D", &data, "-l", &cluster.path("log")]);
+        cluster.restart();
         cluster
+    }
+
+    /// Starts the server, as it was when it was stopped.
+    pub fn restart(&self) {
+        self.program("pg_ctl", &["start", "-w", "-D", &self.data(), "-l", &self.path("log")]);
+    }
+
+    /// Stops it in good order.
+    pub fn shut_down(&self) {
+        self.program("pg_ctl", &["stop", "-m", "fast", "-D", &self.data()]);
+    }
+
+    /// Keeps its files as they are, under this name. It must be stopped.
+    pub fn keep_copy(&self, name: &str) {
+        run(Command::new("cp").arg("-a").arg(self.data()).arg(self.path(name)));
+    }
+
+    /// Puts the files back that were kept under this name. It must be stopped.
+    pub fn put_back(&self, name: &str) {
+        std::fs::remove_dir_all(self.data()).unwrap();
+        std::fs::rename(self.path(name), self.data()).unwrap();
     }
 
     /// Where the certificate of the authority is, and the socket.

@@ -16,7 +16,8 @@ const MOST_CELLS: usize = 1_980;
 /// The tables of the change log, with room for this many cells.
 pub(super) fn log_step(names: &Names, cells: usize) -> PlanStep {
     let Names { log, sources, columns, triggers, state, commits, consumers, .. } = names;
-    let values = cell_names(cells);
+    // One at least, so that there is no log without any.
+    let values = cell_names(cells.max(1));
     let sql = vec![
         // `at` is the day by Julius Caesar's calendar: any version of the engine can tell it. Cells have no type, so that each value is
         // stored exactly as it is.

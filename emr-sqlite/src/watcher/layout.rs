@@ -52,7 +52,8 @@ impl Layout {
     /// Reads the sources.
     pub(super) fn of(db: &Connection, names: &Names, set: &Resolved) -> Result<Self> {
         let logged = logged(db, names).map_err(|error| missing(db, &set.application, error))?;
-        let mut layout = Layout::default();
+        // The log has a cell at least.
+        let mut layout = Layout { cells: 1, ..Layout::default() };
         for watched in &set.tables {
             layout.tables.push(match catalog::find(db, names, watched) {
                 Ok(table) => Arc::new(table.watched),

@@ -15,6 +15,9 @@ use crate::watcher::names::{Names, literal};
 
 /// The pause after a read that found something: what comes meanwhile is read together.
 const PAUSE: Duration = Duration::from_millis(2);
+/// The same after one that found many changes: each read costs the server what some dozen changes do.
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
+const MANY: usize = 8;
 /// The longest pause while a writer's open transaction, or somebody else, holds the lock.
 const LONGEST: Duration = Duration::from_millis(50);
 /// How often a reader that sleeps under another one's lock sees whether that one is still there.
@@ -34,7 +37,8 @@ pub(super) struct Sleep {
     follows: bool,
     next_try: Option<Instant>,
     backoff: Duration,
-    found: bool,
+    /// How many changes the last read found.
+    found: usize,
     /// Others must be told of what was found.
     dirty: bool,
 }
@@ -55,7 +59,7 @@ impl Sleep {
             follows: false,
             next_try: None,
             backoff: PAUSE,
-            found: false,
+            found: 0,
             dirty: false,
         }
     }
@@ -69,9 +73,9 @@ impl Sleep {
         self.leads || self.every.is_some() || self.told_always
     }
 
-    pub(super) fn read_found(&mut self, found: bool) {
+    pub(super) fn read_found(&mut self, found: usize) {
         self.found = found;
-        if found {
+        if found > 0 {
             self.backoff = PAUSE;
             self.dirty = true;
         }
@@ -84,14 +88,18 @@ impl Sleep {
 
     /// The pause that needs no statement.
     pub(super) fn pause(&mut self) -> Option<Duration> {
-        let found = std::mem::take(&mut self.found);
+        let pause = match std::mem::take(&mut self.found) {
+            0 => None,
+            1..MANY => Some(PAUSE),
+            _ => Some(BUSY_PAUSE),
+        };
         match self.every {
             Some(every) => {
-                self.backoff = if found { PAUSE } else { (self.backoff * 2).min(every) };
-                Some(self.backoff.min(every))
+                self.backoff = pause.unwrap_or(self.backoff * 2).min(every);
+                Some(self.backoff)
             }
             None if self.asleep || self.told_always => Some(self.heartbeat),
-            None => found.then_some(PAUSE),
+            None => pause,
         }
     }
 }
