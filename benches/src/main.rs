@@ -59,7 +59,7 @@ async fn run(args: &Args, pinned: Result<(), String>) -> Result<()> {
     for &case in &args.cases {
         result = match case {
             Case::IdleRepos => idle::run(args.backend, &ground.options()).await,
-            Case::Writers(_) | Case::CommitToEvent | Case::CommitToEventBusy | Case::CatchUp => {
+            Case::Writers(_) | Case::CommitToEvent | Case::CommitToEventBusy | Case::CatchUp | Case::IdleReaders => {
                 watching::run(args, case, &*ground).await
             }
             _ => measure::run(args, case, &mut *ground, pinned.as_ref()).await,

@@ -1,14 +1,15 @@
-//! What a watcher costs writers, how soon a change arrives, and how fast a reader catches up. On PostgreSQL.
+//! What a watcher costs writers, how soon a change arrives, how fast a reader catches up, and what readers do when nothing
+//! happens.
 
-use std::collections::HashMap;
-use std::str::FromStr;
+mod postgres;
+mod sqlite;
+
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use emr::prelude::*;
-use emr::watch::{Changes, Item, Start, WatchSet, Watcher, WatcherSpec};
-use tokio::task::{JoinHandle, JoinSet};
-use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
+use emr::watch::{Changes, Item, Start, Watcher};
+use tokio::task::JoinHandle;
 
 use crate::args::{Args, Backend};
 use crate::cases::Case;
@@ -17,270 +18,120 @@ use crate::ground::Ground;
 
 /// How long the writers of one turn write.
 const TURN: Duration = Duration::from_millis(700);
-/// Commits whose way to the reader is timed, one after the other.
-const IDLE_COMMITS: u32 = 300;
-const BUSY: Duration = Duration::from_secs(3);
 const CAUGHT_UP: usize = 1_000_000;
 const APPLICATION: &str = "bench";
-
-/// Unwatched, and what stands on a table to tell of its changes.
-const LIBS: [&str; 4] = ["unwatched", "emr", "log_trigger", "notify_trigger"];
+/// Readers that are looked at while nothing happens, and for how long.
+const IDLE_READERS: usize = 5;
+const IDLE: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(args: &Args, case: Case, ground: &dyn Ground) -> Result<()> {
-    if args.backend != Backend::Postgres {
-        println!("# {} is measured on PostgreSQL", case.name());
-        return Ok(());
+    match args.backend {
+        Backend::Postgres => {
+            let field = postgres::Field::make(&args.url, ground).await?;
+            let measured = match case {
+                Case::Writers(writers) => field.writers(args, writers).await,
+                Case::CommitToEvent => field.idle_latency().await,
+                Case::CommitToEventBusy => field.busy_latency().await,
+                Case::IdleReaders => idle(&field.watcher, "postgres", || field.sessions()).await,
+                _ => field.catch_up().await,
+            };
+            let removed = field.remove().await;
+            measured.and(removed)
+        }
+        Backend::Sqlite => {
+            let field = sqlite::Field::make(ground).await?;
+            match case {
+                Case::Writers(writers) => field.writers(args, writers).await,
+                Case::CommitToEvent => field.idle_latency().await,
+                Case::IdleReaders => idle(&field.watcher, "sqlite", async || Ok(Vec::new())).await,
+                Case::CatchUp => field.catch_up().await,
+                _ => {
+                    println!("# {} is measured on PostgreSQL", case.name());
+                    Ok(())
+                }
+            }?;
+            field.remove().await
+        }
+        Backend::Mariadb | Backend::Mysql => {
+            println!("# {}: there is no watcher on this backend", case.name());
+            Ok(())
+        }
     }
-    let mut config = Config::from_str(&args.url)?;
-    // Here commits wait for the disk: what they wait for together is what a notification takes away.
-    config.options(format!("-csearch_path={} -csynchronous_commit=on", ground.place().name()));
-    let field = Field::make(config, ground).await?;
-    let measured = match case {
-        Case::Writers(writers) => field.writers(args, writers).await,
-        Case::CommitToEvent => field.idle_latency().await,
-        Case::CommitToEventBusy => field.busy_latency().await,
-        _ => field.catch_up().await,
-    };
-    let removed = field.remove().await;
-    measured.and(removed)
 }
 
-/// A table of each sort.
-struct Field {
-    config: Config,
-    client: Client,
-    repo: RepoHandle,
-    watcher: Watcher,
-}
+/// Rows per second of each contender, round by round.
+#[derive(Default)]
+struct Rates(BTreeMap<&'static str, Vec<f64>>);
 
-impl Field {
-    async fn make(config: Config, ground: &dyn Ground) -> Result<Self> {
-        let client = connect(&config).await?;
-        for lib in LIBS {
-            client
-                .batch_execute(&format!(
-                    "CREATE TABLE w_{lib} (id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY, pad text)"
-                ))
-                .await?;
-        }
-        client
-            .batch_execute(
-                "CREATE TABLE plain_log (pos bigint GENERATED ALWAYS AS IDENTITY, xid xid8 DEFAULT pg_current_xact_id(), k jsonb);
-                 CREATE INDEX ON plain_log (xid);
-                 CREATE FUNCTION to_log() RETURNS trigger LANGUAGE plpgsql AS
-                   $$ BEGIN INSERT INTO plain_log (k) SELECT to_jsonb(n.id) FROM fresh n; RETURN NULL; END $$;
-                 CREATE TRIGGER t AFTER INSERT ON w_log_trigger REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT
-                   EXECUTE FUNCTION to_log();
-                 CREATE FUNCTION to_channel() RETURNS trigger LANGUAGE plpgsql AS
-                   $$ BEGIN PERFORM pg_notify('bench', NEW.id::text); RETURN NULL; END $$;
-                 CREATE TRIGGER t AFTER INSERT ON w_notify_trigger FOR EACH ROW EXECUTE FUNCTION to_channel()",
-            )
-            .await?;
-        let repo = emr::open(ground.options()).await?;
-        let set = WatchSet::new().application(APPLICATION).watch(WatcherSpec::table("w_emr").label("w"));
-        let watcher = repo.watcher(&set)?;
-        watcher.uninstall().await?;
-        watcher.install().await?;
-        Ok(Field { config, client, repo, watcher })
+impl Rates {
+    fn add(&mut self, lib: &'static str, rows: usize, took: Duration) {
+        #[allow(clippy::cast_precision_loss)] // some thousands
+        self.0.entry(lib).or_default().push(rows as f64 / took.as_secs_f64());
     }
 
-    async fn remove(self) -> Result<()> {
-        self.watcher.uninstall().await?;
-        self.repo.stop(Duration::from_secs(1)).await;
-        for lib in LIBS {
-            self.client.batch_execute(&format!("DROP TABLE w_{lib}")).await?;
-        }
-        self.client.batch_execute("DROP TABLE plain_log; DROP FUNCTION to_log; DROP FUNCTION to_channel").await?;
-        Ok(())
-    }
-
-    /// Throughput beside that of the same writers on an unwatched table, in the same round.
-    async fn writers(&self, args: &Args, writers: usize) -> Result<()> {
-        let mut clients = Vec::new();
-        for _ in 0..writers {
-            clients.push(Arc::new(connect(&self.config).await?));
-        }
-        let mut listener = listen(&self.config).await?;
-        let drained = tokio::spawn(async move { while listener.recv().await.is_some() {} });
-        let changes = self.watcher.changes(Start::Now).await?;
-        let reader = count(changes);
-        let mut rates: HashMap<&str, Vec<f64>> = HashMap::new();
-        let mut written = 0;
-        for round in 0..=args.rounds {
-            for n in 0..LIBS.len() {
-                let lib = LIBS[(round + n) % LIBS.len()];
-                let (rows, took) = turn(&clients, lib).await?;
-                if lib == "emr" {
-                    written += rows;
-                }
-                // The first round fills caches.
-                if round > 0 {
-                    #[allow(clippy::cast_precision_loss)] // some thousands
-                    rates.entry(lib).or_default().push(rows as f64 / took.as_secs_f64());
-                }
-            }
-        }
-        drained.abort();
-        arrived(&reader, written).await?;
-        for lib in LIBS {
+    /// Each beside `unwatched` of the same round.
+    fn report(&self, case: &str, backend: &str, rounds: usize) {
+        for (lib, rates) in &self.0 {
             let mut ratios: Vec<f64> =
-                rates[lib].iter().zip(&rates["unwatched"]).map(|(rate, unwatched)| rate / unwatched).collect();
+                rates.iter().zip(&self.0["unwatched"]).map(|(rate, unwatched)| rate / unwatched).collect();
             ratios.sort_by(f64::total_cmp);
-            let mut own = rates[lib].clone();
+            let mut own = rates.clone();
             own.sort_by(f64::total_cmp);
             println!(
-                "bench case=writers_{writers} backend=postgres lib={lib} ns_per_op={:.0} ratio={:.3} lowest={:.3} highest={:.3} rounds={}",
+                "bench case={case} backend={backend} lib={lib} ns_per_op={:.0} ratio={:.3} lowest={:.3} highest={:.3} rounds={rounds}",
                 1e9 / own[own.len() / 2],
                 ratios[ratios.len() / 2],
                 ratios[0],
                 ratios[ratios.len() - 1],
-                args.rounds,
             );
         }
-        Ok(())
-    }
-
-    /// From the acknowledged commit to the change, with a pause between commits, beside a bare LISTEN in turn.
-    async fn idle_latency(&self) -> Result<()> {
-        let mut listener = listen(&self.config).await?;
-        let mut changes = self.watcher.changes(Start::Now).await?;
-        let (mut bare, mut watched) = (Vec::new(), Vec::new());
-        for _ in 0..IDLE_COMMITS {
-            insert(&self.client, "notify_trigger").await?;
-            let committed = Instant::now();
-            listener.recv().await.ok_or("the listener ended")?;
-            bare.push(committed.elapsed());
-            insert(&self.client, "emr").await?;
-            let committed = Instant::now();
-            next_txn(&mut changes).await?;
-            watched.push(committed.elapsed());
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        latency("commit_to_event", "listen", bare);
-        latency("commit_to_event", "emr", watched);
-        Ok(())
-    }
-
-    /// The same while eight writers write as fast as they can.
-    async fn busy_latency(&self) -> Result<()> {
-        let mut changes = self.watcher.changes(Start::Now).await?;
-        let acked: Arc<Mutex<HashMap<i64, Instant>>> = Arc::default();
-        let until = Instant::now() + BUSY;
-        let mut tasks: JoinSet<Result<()>> = JoinSet::new();
-        for _ in 0..8 {
-            let (client, acked) = (connect(&self.config).await?, Arc::clone(&acked));
-            tasks.spawn(async move {
-                let insert = client.prepare("INSERT INTO w_emr (pad) VALUES ('x') RETURNING id").await?;
-                while Instant::now() < until {
-                    let id: i64 = client.query_one(&insert, &[]).await?.get(0);
-                    acked.lock().unwrap_or_else(PoisonError::into_inner).insert(id, Instant::now());
-                }
-                Ok(())
-            });
-        }
-        let mut seen = Vec::new();
-        loop {
-            let writing = !tasks.is_empty();
-            while let Some(done) = tasks.try_join_next() {
-                done??;
-            }
-            let total = acked.lock().unwrap_or_else(PoisonError::into_inner).len();
-            if !writing && seen.len() >= total {
-                break;
-            }
-            let Ok(item) = tokio::time::timeout(Duration::from_secs(20), changes.recv()).await else {
-                return Err(format!("{} of {total} changes came", seen.len()).into());
-            };
-            if let Some(Item::Txn(txn)) = item.transpose()? {
-                let now = Instant::now();
-                for event in &txn.changes {
-                    if let Some(emr::Value::I64(id)) = event.value("id") {
-                        seen.push((*id, now));
-                    }
-                }
-            }
-        }
-        let acked = acked.lock().unwrap_or_else(PoisonError::into_inner);
-        let took = seen.iter().filter_map(|(id, at)| Some(at.saturating_duration_since(*acked.get(id)?))).collect();
-        latency("commit_to_event_busy", "emr", took);
-        Ok(())
-    }
-
-    async fn catch_up(&self) -> Result<()> {
-        let start = self.watcher.head().await?;
-        for _ in 0..1_000 {
-            self.client.batch_execute("INSERT INTO w_emr (pad) SELECT 'x' FROM generate_series(1, 1000)").await?;
-        }
-        let before = peak_kib()?;
-        let begun = Instant::now();
-        let mut changes = self.watcher.changes(Start::After(start)).await?;
-        let mut count = 0;
-        while count < CAUGHT_UP {
-            count += next_txn(&mut changes).await?;
-        }
-        let took = begun.elapsed();
-        println!(
-            "bench case=catch_up_1m backend=postgres lib=emr ns_per_op={} events_per_s={:.0} peak_kib_more={}",
-            took.as_nanos() / CAUGHT_UP as u128,
-            1e6 / took.as_secs_f64(),
-            peak_kib()? - before,
-        );
-        Ok(())
     }
 }
 
-async fn connect(config: &Config) -> Result<Client> {
-    let (client, connection) = config.connect(NoTls).await?;
-    tokio::spawn(connection);
-    Ok(client)
-}
-
-/// The notifications of a bare client.
-async fn listen(config: &Config) -> Result<tokio::sync::mpsc::UnboundedReceiver<()>> {
-    let (client, mut connection) = config.connect(NoTls).await?;
-    let (told, heard) = tokio::sync::mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        while let Some(Ok(message)) = std::future::poll_fn(|context| connection.poll_message(context)).await {
-            if matches!(message, AsyncMessage::Notification(_)) && told.send(()).is_err() {
-                return;
-            }
-        }
-    });
-    client.batch_execute("LISTEN bench").await?;
-    // Held until the receiver is gone.
-    tokio::spawn(async move {
-        std::future::pending::<Client>().await;
-        drop(client);
-    });
-    Ok(heard)
-}
-
-async fn insert(client: &Client, lib: &str) -> Result<()> {
-    client.batch_execute(&format!("INSERT INTO w_{lib} (pad) VALUES ('x')")).await?;
+/// CPU time of this process, and of the server's sessions of its readers, while nothing happens.
+async fn idle(watcher: &Watcher, backend: &str, sessions: impl AsyncFn() -> Result<Vec<i32>>) -> Result<()> {
+    let mut readers = Vec::new();
+    for _ in 0..IDLE_READERS {
+        readers.push(count(watcher.changes(Start::Now).await?));
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let sessions = sessions().await?;
+    let used = || -> Result<(Duration, Duration)> {
+        let server = sessions.iter().map(|pid| cpu_of(&pid.to_string())).sum::<Result<Duration>>()?;
+        Ok((cpu_of("self")?, server))
+    };
+    let before = used()?;
+    tokio::time::sleep(IDLE).await;
+    let after = used()?;
+    let share = |from: Duration, to: Duration| (to - from).as_secs_f64() / IDLE.as_secs_f64() * 100.0;
+    println!(
+        "bench case=idle_readers_{IDLE_READERS} backend={backend} lib=emr client_cpu_percent={:.3} server_cpu_percent={:.3} sessions={}",
+        share(before.0, after.0),
+        share(before.1, after.1),
+        sessions.len(),
+    );
+    for (_, task) in readers {
+        task.abort();
+    }
     Ok(())
 }
 
-/// All writers write for a while. Returns their rows and the time.
-async fn turn(clients: &[Arc<Client>], lib: &'static str) -> Result<(usize, Duration)> {
-    let begun = Instant::now();
-    let mut tasks: JoinSet<Result<usize>> = JoinSet::new();
-    for client in clients {
-        let client = Arc::clone(client);
-        tasks.spawn(async move {
-            let insert = client.prepare(&format!("INSERT INTO w_{lib} (pad) VALUES (repeat('x', 100))")).await?;
-            let mut rows = 0;
-            while begun.elapsed() < TURN {
-                client.execute(&insert, &[]).await?;
-                rows += 1;
-            }
-            Ok(rows)
-        });
+/// CPU time of all threads of a process.
+fn cpu_of(process: &str) -> Result<Duration> {
+    let mut nanos = 0;
+    for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
+        let text = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+        nanos += text.split(' ').next().ok_or("there is no time in schedstat")?.parse::<u64>()?;
     }
-    let mut rows = 0;
-    while let Some(done) = tasks.join_next().await {
-        rows += done??;
-    }
-    Ok((rows, begun.elapsed()))
+    Ok(Duration::from_nanos(nanos))
+}
+
+fn caught_up(backend: &str, took: Duration, peak_kib_more: u64) {
+    println!(
+        "bench case=catch_up_1m backend={backend} lib=emr ns_per_op={} events_per_s={:.0} peak_kib_more={peak_kib_more}",
+        took.as_nanos() / CAUGHT_UP as u128,
+        1e6 / took.as_secs_f64(),
+    );
 }
 
 /// Reads on and counts.
@@ -321,11 +172,11 @@ async fn next_txn(changes: &mut Changes) -> Result<usize> {
     }
 }
 
-fn latency(case: &str, lib: &str, mut took: Vec<Duration>) {
+fn latency(case: &str, backend: &str, lib: &str, mut took: Vec<Duration>) {
     took.sort_unstable();
     let at = |part: usize| took[(took.len() - 1) * part / 100].as_nanos();
     println!(
-        "bench case={case} backend=postgres lib={lib} ns_per_op={} p50_ns={} p99_ns={} commits={}",
+        "bench case={case} backend={backend} lib={lib} ns_per_op={} p50_ns={} p99_ns={} commits={}",
         at(50),
         at(50),
         at(99),
