@@ -3,11 +3,10 @@
 #
 # Sets EMR_POSTGRES_URL, EMR_MARIADB_URL and EMR_MYSQL_URL. What was started here is stopped by stop_servers; what was found is left alone.
 
-STARTED_CLUSTER= # the directory of a cluster of ours
-STARTED_MARIADB= # the directory of a server of ours
-STARTED_MYSQL=   # the directory of a server of ours
-STARTED_COMPOSE= # set when compose runs servers of ours
-CLUSTER_BIN=     # where its programs are
+STARTED_CLUSTER=   # the directory of a cluster of ours
+STARTED_SERVERS=() # the directories of MariaDB and MySQL of ours
+STARTED_COMPOSE=   # set when compose runs servers of ours
+CLUSTER_BIN=       # where the cluster's programs are
 
 # find_or_start BACKEND: looks for a server, or starts one, and tells its address in EMR_<BACKEND>_URL.
 find_or_start() {
@@ -21,7 +20,7 @@ find_or_start() {
             # A backend that may be missing is not worth installing a server for.
             *) is_required "$backend" || continue ;;
         esac
-        if "${backend}_from_$source"; then
+        if "from_$source" "$backend"; then
             echo "$backend: ${!from}"
             export "EMR_${backend^^}_URL"
             # What was found is tested, whether or not it had to be.
@@ -54,9 +53,68 @@ is_welcome() {
     case " $WELCOME " in *" $1 "*) ;; *) return 1 ;; esac
 }
 
-postgres_from_environment() {
-    [ -n "${EMR_POSTGRES_URL:-}" ] || no "EMR_POSTGRES_URL is not set" || return
-    POSTGRES_FROM="from EMR_POSTGRES_URL"
+# found BACKEND PORT HOW: there is a server on this machine that lets everybody in.
+found() {
+    local url="$1://root@127.0.0.1:$2/mysql"
+    [ "$1" != postgres ] || url=postgres://postgres@127.0.0.1:$2/postgres
+    declare -g "EMR_${1^^}_URL=$url" "${1^^}_FROM=$3"
+}
+
+from_environment() {
+    local url="EMR_${1^^}_URL"
+    [ -n "${!url:-}" ] || no "$url is not set" || return
+    declare -g "${1^^}_FROM=from $url"
+}
+
+from_local() {
+    if [ "$1" = postgres ]; then
+        postgres_from_local
+        return
+    fi
+    local port=3306
+    [ "$1" = mariadb ] || port=3307
+    "answers_as_$1" 127.0.0.1 "$port" || no "no $1 answers at 127.0.0.1:$port" || return
+    found "$1" "$port" "found at 127.0.0.1:$port"
+}
+
+from_compose() {
+    docker info >/dev/null 2>&1 || no "no Docker engine runs" || return
+    docker compose version >/dev/null 2>&1 || no "Docker has no Compose" || return
+    local port
+    port=$(free_port) || no "no port is free" || return
+    STARTED_COMPOSE=yes
+    env "EMR_${1^^}_PORT=$port" docker compose --project-name "emr-test-$$" up --detach --wait "$1" ||
+        no "Docker Compose did not bring it up" || return
+    found "$1" "$port" "started by Docker Compose on port $port"
+}
+
+from_packages() {
+    if [ "$1" = postgres ]; then
+        postgres_from_packages
+        return
+    fi
+    if ! has_programs "$1"; then
+        can_install_packages || no "no programs of $1, and no root with apt-get to install them" || return
+        # Of MySQL, Debian has one in unstable alone; Ubuntu has it.
+        install_packages "$1-server"
+        has_programs "$1" || no "the package $1-server could not be installed" || return
+    fi
+    local port directory program
+    port=$(free_port) || no "no port is free" || return
+    directory=$(mktemp -d) || return
+    STARTED_SERVERS+=("$directory")
+    start_server "$1" "$directory" "$port" >"$directory/start.log" 2>&1
+    local try
+    for try in {1..300}; do
+        ! "answers_as_$1" 127.0.0.1 "$port" || break
+        sleep 0.1
+    done
+    if ((try == 300)); then
+        cat "$directory/start.log" >&2
+        no "a server of our own did not start, see its log above" || return
+    fi
+    program=$(server_program "$1")
+    found "$1" "$port" "a server of our own on port $port, $("$program" --version)"
 }
 
 postgres_from_local() {
@@ -70,18 +128,6 @@ postgres_from_local() {
         *) no "no PostgreSQL answers at 127.0.0.1:5432" || return ;;
     esac
     POSTGRES_FROM="found at 127.0.0.1:5432"
-}
-
-postgres_from_compose() {
-    docker info >/dev/null 2>&1 || no "no Docker engine runs" || return
-    docker compose version >/dev/null 2>&1 || no "Docker has no Compose" || return
-    local port
-    port=$(free_port) || no "no port is free" || return
-    STARTED_COMPOSE=yes
-    EMR_POSTGRES_PORT=$port docker compose --project-name "emr-test-$$" up --detach --wait postgres ||
-        no "Docker Compose did not bring it up" || return
-    EMR_POSTGRES_URL=postgres://postgres@127.0.0.1:$port/postgres
-    POSTGRES_FROM="started by Docker Compose on port $port"
 }
 
 postgres_from_packages() {
@@ -99,8 +145,7 @@ postgres_from_packages() {
         cat "$STARTED_CLUSTER"/*.log >&2
         no "a cluster of our own did not start, see its log above" || return
     fi
-    EMR_POSTGRES_URL=postgres://postgres@127.0.0.1:$port/postgres
-    POSTGRES_FROM="a cluster of our own on port $port, $("$CLUSTER_BIN/postgres" --version)"
+    found postgres "$port" "a cluster of our own on port $port, $("$CLUSTER_BIN/postgres" --version)"
 }
 
 # start_cluster DIRECTORY PORT
@@ -113,128 +158,47 @@ start_cluster() {
     as_postgres "$CLUSTER_BIN/pg_ctl" start --wait --silent --pgdata="$1/data" --log="$1/server.log" --options="$options"
 }
 
-mariadb_from_environment() {
-    [ -n "${EMR_MARIADB_URL:-}" ] || no "EMR_MARIADB_URL is not set" || return
-    MARIADB_FROM="from EMR_MARIADB_URL"
+server_program() {
+    [ "$1" = mysql ] && echo mysqld || echo mariadbd
 }
 
-mariadb_from_local() {
-    answers_as_mariadb 127.0.0.1 3306 || no "no MariaDB answers at 127.0.0.1:3306" || return
-    EMR_MARIADB_URL=mariadb://root@127.0.0.1:3306/mysql
-    MARIADB_FROM="found at 127.0.0.1:3306"
+# Whether there are programs of MariaDB or of MySQL to start a server with.
+has_programs() {
+    case "$1" in
+        mariadb) command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null ;;
+        # MariaDB brings a program of this name.
+        mysql) command -v mysqld >/dev/null && ! mysqld --version 2>/dev/null | grep -qi mariadb ;;
+    esac
 }
 
-mariadb_from_compose() {
-    docker info >/dev/null 2>&1 || no "no Docker engine runs" || return
-    docker compose version >/dev/null 2>&1 || no "Docker has no Compose" || return
-    local port
-    port=$(free_port) || no "no port is free" || return
-    STARTED_COMPOSE=yes
-    EMR_MARIADB_PORT=$port docker compose --project-name "emr-test-$$" up --detach --wait mariadb ||
-        no "Docker Compose did not bring it up" || return
-    EMR_MARIADB_URL=mariadb://root@127.0.0.1:$port/mysql
-    MARIADB_FROM="started by Docker Compose on port $port"
-}
-
-mariadb_from_packages() {
-    if ! command -v mariadbd >/dev/null || ! command -v mariadb-install-db >/dev/null; then
-        can_install_packages || no "no MariaDB programs, and no root with apt-get to install them" || return
-        install_packages mariadb-server
-        command -v mariadbd >/dev/null || no "the package mariadb-server could not be installed" || return
+# For tests that start servers of MariaDB themselves, wherever the one server comes from. Without programs they say so.
+provide_mariadb_programs() {
+    case " ${EMR_SERVERS_FROM:-packages} " in *" packages "*) ;; *) return 0 ;; esac
+    if is_required mariadb && [ -z "${EMR_MARIADB_BIN:-}" ] && ! has_programs mariadb && can_install_packages; then
+        # The programs alone: no service of theirs is started.
+        install_packages mariadb-server-core
     fi
-    local port
-    port=$(free_port) || no "no port is free" || return
-    STARTED_MARIADB=$(mktemp -d) || return
-    start_mariadb "$STARTED_MARIADB" "$port" >"$STARTED_MARIADB/start.log" 2>&1
-    local try
-    for try in {1..100}; do
-        ! answers_as_mariadb 127.0.0.1 "$port" || break
-        sleep 0.1
-    done
-    if ((try == 100)); then
-        cat "$STARTED_MARIADB/start.log" >&2
-        no "a MariaDB of our own did not start, see its log above" || return
-    fi
-    EMR_MARIADB_URL=mariadb://root@127.0.0.1:$port/mysql
-    MARIADB_FROM="a server of our own on port $port, $(mariadbd --version)"
 }
 
-# start_mariadb DIRECTORY PORT
-start_mariadb() {
-    local user=()
+# start_server BACKEND DIRECTORY PORT
+start_server() {
+    local user=() own=() program
+    program=$(server_program "$1")
     ! is_root || user=(--user=mysql)
-    ! is_root || chown mysql "$1" || return
-    mariadb-install-db --no-defaults "${user[@]}" --datadir="$1/data" --auth-root-authentication-method=normal \
-        --skip-test-db || return
+    ! is_root || chown mysql "$2" || return
+    case "$1" in
+        mariadb)
+            mariadb-install-db --no-defaults "${user[@]}" --datadir="$2/data" \
+                --auth-root-authentication-method=normal --skip-test-db || return
+            ;;
+        mysql)
+            "$program" --no-defaults "${user[@]}" --datadir="$2/data" --initialize-insecure || return
+            own=(--mysqlx=OFF)
+            ;;
+    esac
     # What is in it is thrown away, so it need not survive a crash.
-    mariadbd --no-defaults "${user[@]}" --datadir="$1/data" --socket="$1/socket" --pid-file="$1/pid" --port="$2" \
-        --bind-address=127.0.0.1 --max-connections=300 --innodb-flush-log-at-trx-commit=0 --skip-log-bin &
-    disown
-}
-
-mysql_from_environment() {
-    [ -n "${EMR_MYSQL_URL:-}" ] || no "EMR_MYSQL_URL is not set" || return
-    MYSQL_FROM="from EMR_MYSQL_URL"
-}
-
-mysql_from_local() {
-    answers_as_mysql 127.0.0.1 3307 || no "no MySQL answers at 127.0.0.1:3307" || return
-    EMR_MYSQL_URL=mysql://root@127.0.0.1:3307/mysql
-    MYSQL_FROM="found at 127.0.0.1:3307"
-}
-
-mysql_from_compose() {
-    docker info >/dev/null 2>&1 || no "no Docker engine runs" || return
-    docker compose version >/dev/null 2>&1 || no "Docker has no Compose" || return
-    local port
-    port=$(free_port) || no "no port is free" || return
-    STARTED_COMPOSE=yes
-    EMR_MYSQL_PORT=$port docker compose --project-name "emr-test-$$" up --detach --wait mysql ||
-        no "Docker Compose did not bring it up" || return
-    EMR_MYSQL_URL=mysql://root@127.0.0.1:$port/mysql
-    MYSQL_FROM="started by Docker Compose on port $port"
-}
-
-mysql_from_packages() {
-    if ! has_mysql_program; then
-        # Debian has it in unstable alone; Ubuntu has it.
-        apt-cache policy mysql-server 2>/dev/null | grep -q 'Candidate: [0-9]' ||
-            no "no MySQL program, and no package of it" || return
-        can_install_packages || no "no MySQL program, and no root with apt-get to install it" || return
-        install_packages mysql-server
-        has_mysql_program || no "the package mysql-server could not be installed" || return
-    fi
-    local port
-    port=$(free_port) || no "no port is free" || return
-    STARTED_MYSQL=$(mktemp -d) || return
-    start_mysql "$STARTED_MYSQL" "$port" >"$STARTED_MYSQL/start.log" 2>&1
-    local try
-    for try in {1..300}; do
-        ! answers_as_mysql 127.0.0.1 "$port" || break
-        sleep 0.1
-    done
-    if ((try == 300)); then
-        cat "$STARTED_MYSQL/start.log" >&2
-        no "a MySQL of our own did not start, see its log above" || return
-    fi
-    EMR_MYSQL_URL=mysql://root@127.0.0.1:$port/mysql
-    MYSQL_FROM="a server of our own on port $port, $(mysqld --version)"
-}
-
-# Whether there is a mysqld that is MySQL's own: MariaDB brings one of this name.
-has_mysql_program() {
-    command -v mysqld >/dev/null && ! mysqld --version 2>/dev/null | grep -qi mariadb
-}
-
-# start_mysql DIRECTORY PORT
-start_mysql() {
-    local user=()
-    ! is_root || user=(--user=mysql)
-    ! is_root || chown mysql "$1" || return
-    mysqld --no-defaults "${user[@]}" --datadir="$1/data" --initialize-insecure || return
-    # What is in it is thrown away, so it need not survive a crash.
-    mysqld --no-defaults "${user[@]}" --datadir="$1/data" --socket="$1/socket" --pid-file="$1/pid" --port="$2" \
-        --bind-address=127.0.0.1 --mysqlx=OFF --max-connections=300 --innodb-flush-log-at-trx-commit=0 --skip-log-bin &
+    "$program" --no-defaults "${user[@]}" --datadir="$2/data" --socket="$2/socket" --pid-file="$2/pid" --port="$3" \
+        --bind-address=127.0.0.1 --max-connections=300 --innodb-flush-log-at-trx-commit=0 --skip-log-bin "${own[@]}" &
     disown
 }
 
@@ -256,14 +220,11 @@ first_message() {
 }
 
 stop_servers() {
-    if [ -n "$STARTED_MARIADB" ]; then
-        [ ! -f "$STARTED_MARIADB/pid" ] || kill "$(cat "$STARTED_MARIADB/pid")" 2>/dev/null
-        rm -rf "$STARTED_MARIADB"
-    fi
-    if [ -n "$STARTED_MYSQL" ]; then
-        [ ! -f "$STARTED_MYSQL/pid" ] || kill "$(cat "$STARTED_MYSQL/pid")" 2>/dev/null
-        rm -rf "$STARTED_MYSQL"
-    fi
+    local directory
+    for directory in "${STARTED_SERVERS[@]}"; do
+        [ ! -f "$directory/pid" ] || kill "$(cat "$directory/pid")" 2>/dev/null
+        rm -rf "$directory"
+    done
     if [ -n "$STARTED_CLUSTER" ]; then
         [ ! -f "$STARTED_CLUSTER/data/postmaster.pid" ] ||
             as_postgres "$CLUSTER_BIN/pg_ctl" stop --silent --mode=immediate --pgdata="$STARTED_CLUSTER/data"

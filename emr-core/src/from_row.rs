@@ -16,7 +16,7 @@ pub trait FromRow: Sized + Send + 'static {
     /// How many cells it takes.
     fn width() -> usize;
 
-    /// Reads it from the cells that begin at `at`.
+    /// Reads it from the cells that begin at `at`, each of them once.
     ///
     /// # Errors
     /// [`Decode`](crate::ErrorKind::Decode) for the first cell that does not fit.

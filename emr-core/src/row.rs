@@ -62,6 +62,15 @@ pub trait Row {
     fn str(&self, at: usize) -> Cell<&str>;
     /// Bytes.
     fn bytes(&self, at: usize) -> Cell<&[u8]>;
+    /// Text to keep. Where the sink [reads once](RowSink::reads_once), an adapter may give its own buffer away instead of a
+    /// copy; the cell is no more to be read then, and gives a [`Mismatch`].
+    fn string(&self, at: usize) -> Cell<String> {
+        Ok(self.str(at)?.map(ToOwned::to_owned))
+    }
+    /// Bytes to keep, as [`string`](Row::string).
+    fn byte_buf(&self, at: usize) -> Cell<Vec<u8>> {
+        Ok(self.bytes(at)?.map(ToOwned::to_owned))
+    }
     /// A UUID.
     fn uuid(&self, at: usize) -> Cell<Uuid>;
     /// A decimal.
@@ -103,6 +112,11 @@ pub trait RowSink: Any + Send {
         false
     }
 
+    /// Whether it reads no cell twice. Asked once, before the first row.
+    fn reads_once(&self) -> bool {
+        false
+    }
+
     /// The time that it spent on rows, where it was measured.
     #[doc(hidden)]
     fn spent(&self) -> Option<Duration> {
@@ -123,6 +137,10 @@ impl RowSink for Box<dyn RowSink> {
         (**self).wants_columns()
     }
 
+    fn reads_once(&self) -> bool {
+        (**self).reads_once()
+    }
+
     fn spent(&self) -> Option<Duration> {
         (**self).spent()
     }
@@ -137,6 +155,10 @@ impl RowSink for Box<dyn RowSink> {
 pub struct Discard;
 
 impl RowSink for Discard {
+    fn reads_once(&self) -> bool {
+        true
+    }
+
     fn row(&mut self, _row: &dyn Row) -> Result<()> {
         Ok(())
     }

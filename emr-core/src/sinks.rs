@@ -22,6 +22,10 @@ impl<T> Structs<T> {
 }
 
 impl<T: FromRow> RowSink for Structs<T> {
+    fn reads_once(&self) -> bool {
+        true
+    }
+
     #[inline]
     fn row(&mut self, row: &dyn Row) -> Result<()> {
         self.rows.push(T::read(row, 0)?);
@@ -43,6 +47,10 @@ impl<T> AtMostOne<T> {
 }
 
 impl<T: FromRow> RowSink for AtMostOne<T> {
+    fn reads_once(&self) -> bool {
+        true
+    }
+
     fn row(&mut self, row: &dyn Row) -> Result<()> {
         if self.row.is_some() {
             return Err(Error::new(ErrorKind::MultipleResults { table: self.table.to_owned() }));
@@ -138,6 +146,10 @@ impl<S: RowSink> RowSink for Timed<S> {
         self.sink.wants_columns()
     }
 
+    fn reads_once(&self) -> bool {
+        self.sink.reads_once()
+    }
+
     fn spent(&self) -> Option<Duration> {
         self.spent
     }
@@ -171,6 +183,10 @@ pub(crate) struct Batch<T> {
 }
 
 impl<T: FromRow> RowSink for Batch<T> {
+    fn reads_once(&self) -> bool {
+        true
+    }
+
     fn row(&mut self, row: &dyn Row) -> Result<()> {
         self.rows.push_back(T::read(row, 0)?);
         Ok(())

@@ -35,7 +35,7 @@ pub trait Scalar: Sized + Send + Sync + 'static {
     fn into_value(self) -> Value<'static> {
         self.to_value().into_owned()
     }
-    /// Reads a cell.
+    /// Reads a cell. A text or bytes that a [`String`] or a [`Vec<u8>`] was read from are not to be read again.
     fn read(row: &dyn Row, at: usize) -> Cell<Self>;
 }
 
@@ -150,7 +150,7 @@ impl Scalar for String {
 
     #[inline]
     fn read(row: &dyn Row, at: usize) -> Cell<Self> {
-        Ok(row.str(at)?.map(ToOwned::to_owned))
+        row.string(at)
     }
 }
 
@@ -168,7 +168,7 @@ impl Scalar for Vec<u8> {
     }
 
     fn read(row: &dyn Row, at: usize) -> Cell<Self> {
-        Ok(row.bytes(at)?.map(ToOwned::to_owned))
+        row.byte_buf(at)
     }
 }
 

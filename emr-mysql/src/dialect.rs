@@ -132,7 +132,7 @@ macro_rules! family {
         fn explain_with(&self, out: &mut SqlBuilder<'_>, options: &ExplainOptions) {
             let plain = ExplainOptions::new();
             if *options == plain {
-                out.push("EXPLAIN ");
+                out.push(self.explain().unwrap_or("EXPLAIN "));
             } else if *options == plain.format(PlanFormat::Json) {
                 out.push("EXPLAIN FORMAT=JSON ");
             } else if options.analyze {

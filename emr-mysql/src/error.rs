@@ -155,8 +155,8 @@ fn without_values(message: &str) -> String {
     }
 }
 
-/// The error of an attempt to connect. Never shows a password: neither the server nor the driver repeats it.
-pub(crate) fn connect_failed(target: &str, error: &mysql_async::Error) -> Error {
+/// The error of an attempt of `user` to connect. Never shows a password: neither the server nor the driver repeats it.
+pub(crate) fn connect_failed(target: &str, user: &str, error: &mysql_async::Error) -> Error {
     let cause = match error {
         mysql_async::Error::Server(server) => match server.code {
             1044 | 1045 | 1130 | 1131 | 1227 | 1251 | 1524 | 1698 | 1820 | 1862 | 3118 | 3955 | 4151 => {
@@ -187,6 +187,10 @@ pub(crate) fn connect_failed(target: &str, error: &mysql_async::Error) -> Error 
     };
     let reason = match error {
         mysql_async::Error::Server(server) => server.message.clone(),
+        // What a server asks of a user whom it does not know, too.
+        mysql_async::Error::Driver(DriverError::UnknownAuthPlugin { name }) => {
+            format!("the server asks user '{user}' to log in by {name}, which is not spoken here")
+        }
         other => innermost(other),
     };
     failed(target, reason, cause)

@@ -121,7 +121,7 @@ impl MySqlConnector {
 
     /// Logs in, and gives the options that led in.
     async fn log_in(&self) -> Result<(Conn, Opts)> {
-        let failed = |error: &mysql_async::Error| error::connect_failed(&self.target, error);
+        let failed = |error: &mysql_async::Error| self.failed(error);
         let plain = || -> Opts { OptsBuilder::from_opts(self.opts.clone()).ssl_opts(None).into() };
         let opts = if self.without_tls.load(Ordering::Relaxed) { plain() } else { self.opts.clone() };
         let mut tried = 1;
@@ -147,6 +147,10 @@ impl MySqlConnector {
         }
     }
 
+    fn failed(&self, error: &mysql_async::Error) -> Error {
+        error::connect_failed(&self.target, self.opts.user().unwrap_or_default(), error)
+    }
+
     /// The driver's handshake. Without TLS it encrypts the password for a key that the server sends, and panics where the
     /// key is none or too small for the password; whatever it held is gone with it.
     async fn handshake(&self, opts: Opts) -> Result<std::result::Result<Conn, mysql_async::Error>> {
@@ -164,7 +168,7 @@ impl MySqlConnector {
 
     async fn open(&self) -> Result<MySqlConnection> {
         let (mut conn, opts) = self.log_in().await?;
-        let failed = |error: &mysql_async::Error| error::connect_failed(&self.target, error);
+        let failed = |error: &mysql_async::Error| self.failed(error);
         let text: Option<String> = conn.query_first("SELECT version()").await.map_err(|error| failed(&error))?;
         let text = text.unwrap_or_default();
         let (is_mariadb, version) = product(&text);

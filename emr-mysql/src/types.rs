@@ -2,6 +2,7 @@
 
 mod decode;
 mod encode;
+mod slots;
 
 use std::borrow::Cow;
 
@@ -9,6 +10,7 @@ use emr_core::{ColumnDef, SqlType};
 
 pub(crate) use decode::{MySqlRow, type_name};
 pub(crate) use encode::{encode, size};
+pub(crate) use slots::Slots;
 
 /// The type of a column. Text and bytes that an index holds have a length, as InnoDB indexes at most 3,072
 /// bytes and no `longtext`.

@@ -197,6 +197,10 @@ impl RowSink for TimedBox {
         self.sink.wants_columns()
     }
 
+    fn reads_once(&self) -> bool {
+        self.sink.reads_once()
+    }
+
     fn row(&mut self, row: &dyn Row) -> Result<()> {
         let start = Instant::now();
         let result = self.sink.row(row);

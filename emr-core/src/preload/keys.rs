@@ -101,6 +101,11 @@ impl Keys {
         self.owners[key] as usize..self.owners[key + 1] as usize
     }
 
+    /// Whether no two owners have the same key.
+    pub(crate) fn have_one_owner_each(&self) -> bool {
+        self.owners.last().is_some_and(|owners| *owners as usize == self.len())
+    }
+
     /// The owners of a range of keys.
     pub(crate) fn owners_of(&self, keys: &Range<u32>) -> Range<usize> {
         self.owners[keys.start as usize] as usize..self.owners[keys.end as usize] as usize

@@ -11,7 +11,7 @@ use mysql_async::{BinaryProtocol, QueryResult, Row, Value as Wire};
 
 use super::query::{DRAIN_ROWS, DRAIN_TIME, Failure, check_count, describe};
 use super::session::Session;
-use crate::types::MySqlRow;
+use crate::types::{MySqlRow, Slots};
 
 /// The most bytes of rows that are kept for a cursor while the connection does something else.
 const MOST_KEPT: usize = 64 * 1024 * 1024;
@@ -91,6 +91,8 @@ impl Session {
         let mut taken = 0;
         let mut done = Done::default();
         let mut described = !sink.wants_columns();
+        let reads_once = sink.reads_once();
+        let mut cells = Slots::default();
         while taken < rows.max(1) {
             let kept = self.cursors.open.get_mut(&cursor.0).and_then(|open| open.kept.pop_front());
             let row = match kept {
@@ -107,7 +109,9 @@ impl Session {
             }
             taken += 1;
             // The rows behind it stay where they are: the stream that gave up closes the cursor.
-            sink.row(&MySqlRow::new(&row))?;
+            let columns = row.columns();
+            cells.fill(row);
+            sink.row(&MySqlRow::new(&cells, &columns, reads_once))?;
         }
         done.rows = taken as u64;
         done.end = taken < rows.max(1);

@@ -8,7 +8,7 @@ use mysql_async::{Column, Params, QueryResult, Statement, Value as Wire};
 
 use super::session::{Session, TransactionState};
 use crate::dialect::LEXIS;
-use crate::types::{MySqlRow, encode, size, type_name};
+use crate::types::{MySqlRow, Slots, encode, size, type_name};
 
 /// Rows that are read and thrown away after the sink failed, before the connection is given up instead.
 pub(super) const DRAIN_ROWS: usize = 1_000;
@@ -178,11 +178,15 @@ async fn push<P: Protocol>(mut result: QueryResult<'_, '_, P>, sink: &mut dyn Ro
     {
         return Err(Box::pin(drain(result, error)).await);
     }
-    let has_rows = !result.columns_ref().is_empty();
+    let columns = result.columns().unwrap_or_default();
+    let has_rows = !columns.is_empty();
+    let reads_once = sink.reads_once();
+    let mut cells = Slots::default();
     let mut rows = 0;
     while let Some(row) = result.next().await? {
         rows += 1;
-        let taken = sink.row(&MySqlRow::new(&row));
+        cells.fill(row);
+        let taken = sink.row(&MySqlRow::new(&cells, &columns, reads_once));
         if let Err(error) = taken {
             return Err(Box::pin(drain(result, error)).await);
         }

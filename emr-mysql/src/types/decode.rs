@@ -1,6 +1,7 @@
 //! Cells on their way from the server, read where the driver put them.
 
 use std::borrow::Cow;
+use std::string::FromUtf8Error;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use emr_core::{Cell, Mismatch, Row, SqlType, Value};
@@ -9,24 +10,39 @@ use mysql_async::{Column, Value as Wire};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
+use super::slots::{GIVEN_AWAY, Slots};
+
 /// The number of the character set that is none.
 const BINARY: u16 = 63;
 
 /// A row of the driver, with its columns.
 pub(crate) struct MySqlRow<'r> {
-    row: &'r mysql_async::Row,
+    cells: &'r Slots,
     columns: &'r [Column],
+    gives_away: bool,
 }
 
 impl<'r> MySqlRow<'r> {
-    pub(crate) fn new(row: &'r mysql_async::Row) -> Self {
-        MySqlRow { row, columns: row.columns_ref() }
+    /// It gives its buffers away if each cell is [read once](emr_core::RowSink::reads_once).
+    pub(crate) fn new(cells: &'r Slots, columns: &'r [Column], reads_once: bool) -> Self {
+        MySqlRow { cells, columns, gives_away: reads_once }
+    }
+
+    /// The bytes of a cell to keep, if they can be had without a copy.
+    #[inline]
+    fn give<T>(
+        &self,
+        at: usize,
+        is_wanted: fn(&Column) -> bool,
+        read: impl FnOnce(Vec<u8>) -> Result<T, Vec<u8>>,
+    ) -> Option<T> {
+        if self.gives_away && self.columns.get(at).is_some_and(is_wanted) { self.cells.give(at, read) } else { None }
     }
 
     /// A cell that is there and not NULL.
     #[inline]
     fn cell(&self, at: usize) -> Option<(&'r Column, &'r Wire)> {
-        match self.row.as_ref(at) {
+        match self.cells.lend(at) {
             None | Some(Wire::NULL) => None,
             Some(value) => self.columns.get(at).map(|column| (column, value)),
         }
@@ -51,6 +67,7 @@ impl<'r> MySqlRow<'r> {
 #[cold]
 fn mismatch(expected: &'static str, column: &Column, value: &Wire) -> Mismatch {
     let found: Cow<'static, str> = match value {
+        _ if *value == GIVEN_AWAY => "a value that was read before".into(),
         Wire::Date(0, 0, 0, ..) => "the zero date".into(),
         Wire::Date(_, 0, ..) | Wire::Date(_, _, 0, ..) => "a date without a month or a day".into(),
         Wire::Time(..) if expected == "time" => "a time that is no time of day".into(),
@@ -126,6 +143,12 @@ fn is_string(column: &Column) -> bool {
 
 fn is_bit(column: &Column) -> bool {
     column.column_type() == ColumnType::MYSQL_TYPE_BIT
+}
+
+/// Whether the column holds bytes.
+#[inline]
+fn is_bytes(column: &Column) -> bool {
+    is_bit(column) || (is_string(column) && column.character_set() == BINARY)
 }
 
 #[inline]
@@ -217,7 +240,7 @@ fn uuid(column: &Column, value: &Wire) -> Option<Uuid> {
 
 impl Row for MySqlRow<'_> {
     fn len(&self) -> usize {
-        self.columns.len()
+        self.cells.len()
     }
 
     fn is_null(&self, at: usize) -> bool {
@@ -278,9 +301,25 @@ impl Row for MySqlRow<'_> {
     #[inline]
     fn bytes(&self, at: usize) -> Cell<&[u8]> {
         self.read(at, "bytes", |column, value| match value {
-            Wire::Bytes(raw) if is_bit(column) || (is_string(column) && !is_text(column)) => Some(raw.as_slice()),
+            Wire::Bytes(raw) if is_bytes(column) => Some(raw.as_slice()),
             _ => None,
         })
+    }
+
+    #[inline]
+    fn string(&self, at: usize) -> Cell<String> {
+        match self.give(at, is_text, |raw| String::from_utf8(raw).map_err(FromUtf8Error::into_bytes)) {
+            Some(text) => Ok(Some(text)),
+            None => Ok(self.str(at)?.map(ToOwned::to_owned)),
+        }
+    }
+
+    #[inline]
+    fn byte_buf(&self, at: usize) -> Cell<Vec<u8>> {
+        match self.give(at, is_bytes, Ok) {
+            Some(bytes) => Ok(Some(bytes)),
+            None => Ok(self.bytes(at)?.map(ToOwned::to_owned)),
+        }
     }
 
     #[inline]

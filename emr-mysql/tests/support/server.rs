@@ -35,6 +35,14 @@ impl Product {
         }
     }
 
+    /// What to install.
+    fn package(self) -> &'static str {
+        match self {
+            Product::MariaDb => "MariaDB's server (Debian's package mariadb-server-core)",
+            Product::MySql => "MySQL's server (Debian has mysql-server in unstable alone)",
+        }
+    }
+
     /// Its server program.
     pub(crate) fn program(self) -> &'static str {
         self.program_names().0
@@ -52,7 +60,10 @@ impl Product {
         let folders: Vec<PathBuf> = named.into_iter().chain(installed).collect();
         let find = |name: &str| {
             let found = folders.iter().map(|folder| folder.join(name)).find(|path| path.exists());
-            found.ok_or_else(|| format!("there is no {name}: install a server of {self:?}, or set {variable}"))
+            found.ok_or_else(|| {
+                let package = self.package();
+                format!("there is no {name}: install {package}, or name the folder of its programs in {variable}")
+            })
         };
         let (server, install) = self.program_names();
         let server = find(server)?;

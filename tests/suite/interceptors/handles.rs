@@ -263,7 +263,8 @@ async fn a_timeout_reaches_every_call(db: &Db) {
     }
     drop(session);
     holder.stop(Duration::from_secs(1)).await;
-    assert_eq!(short.count(Remark::query()).await.unwrap(), 1);
+    // As long as it takes: the server may hear a little later that the holder is gone.
+    assert_eq!(other.count(Remark::query()).await.unwrap(), 1);
 }
 
 async fn the_same_id_wants_the_same_interceptors(db: &Db) {

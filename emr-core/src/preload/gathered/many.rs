@@ -105,6 +105,10 @@ struct ManySink<T> {
 }
 
 impl<T: Syncable> RowSink for ManySink<T> {
+    fn reads_once(&self) -> bool {
+        self.target.keys.have_one_owner_each()
+    }
+
     fn row(&mut self, row: &dyn Row) -> Result<()> {
         let value = T::decode(&mut Cells::new(row, T::schema(), 0))?;
         let Some(key) = self.target.find(&value, row)? else { return Ok(()) };

@@ -150,6 +150,10 @@ struct OneSink<T> {
 }
 
 impl<T: Syncable> RowSink for OneSink<T> {
+    fn reads_once(&self) -> bool {
+        true
+    }
+
     fn row(&mut self, row: &dyn Row) -> Result<()> {
         let value = T::decode(&mut Cells::new(row, T::schema(), 0))?;
         let Some(key) = self.target.find(&value, row)? else { return Ok(()) };
