@@ -32,19 +32,19 @@ async fn commit(changes: &mut Changes) {
 
 async fn ew40_ew41_debug_lines_name_their_application(db: &Db) {
     db.repo.create_table::<Account>().await.unwrap();
-    let (one, two) = (db.application("loud"), db.application("other"));
-    let (mut of_one, of_two) = (reading(db, &one).await, reading(db, &two).await);
-    drop(of_two);
+    let (one, two) = (db.application("one"), db.application("two"));
+    let (mut of_one, mut of_two) = (reading(db, &one).await, reading(db, &two).await);
     db.repo.insert_all(accounts(1..=3, "sesame")).await.unwrap();
     commit(&mut of_one).await;
-    let lines = lines_with(&one);
-    let lines: Vec<_> = lines.iter().filter(|line| line.starts_with("event")).collect();
-    assert!(lines.iter().all(|line| line.starts_with("event DEBUG emr_core::watch")), "{lines:?}");
-    assert!(lines.iter().any(|line| line.contains("the watcher reads")), "{lines:?}");
-    assert!(lines.iter().any(|line| line.contains("a commit") && line.contains("\"changes\": \"3\"")), "{lines:?}");
-    // What is in the rows is nobody's business.
-    assert!(!lines.iter().any(|line| line.contains("sesame") || line.contains("name 1")), "{lines:?}");
-    let others = lines_with(&two);
-    assert!(others.iter().all(|line| !line.contains("a commit")), "{others:?}");
-    assert!(others.iter().any(|line| line.contains("the watcher reads")), "{others:?}");
+    commit(&mut of_two).await;
+    for (own, other) in [(&one, &two), (&two, &one)] {
+        let lines = lines_with(&format!("\"application\": \"{own}\""));
+        assert!(lines.iter().all(|line| line.starts_with("event DEBUG emr_core::watch")), "{lines:?}");
+        assert!(lines.iter().any(|line| line.contains("the watcher reads")), "{lines:?}");
+        let commits: Vec<_> = lines.iter().filter(|line| line.contains("a commit")).collect();
+        assert!(matches!(commits[..], [one] if one.contains("\"changes\": \"3\"")), "{commits:?}");
+        // What is in the rows is nobody's business.
+        let told = |text: &str| lines.iter().any(|line| line.contains(text));
+        assert!(!told("sesame") && !told("name 1") && !told(other), "{lines:?}");
+    }
 }
