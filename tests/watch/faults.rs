@@ -22,6 +22,7 @@ db_cases! {
     cs30_a_missing_trigger_is_told_and_mended,
     an_emptied_log_is_a_resync,
     a_log_that_is_gone_is_an_error,
+    a_log_that_somebody_drops_fails_no_write,
     a_slow_program_loses_nothing,
 }
 
@@ -325,6 +326,23 @@ async fn a_log_that_is_gone_is_an_error(db: &Db) {
     watcher.install().await.unwrap();
     let mut changes = watcher.changes(Start::Now).await.unwrap();
     nothing_before(&mut changes, &db.repo, "again").await;
+}
+
+async fn a_log_that_somebody_drops_fails_no_write(db: &Db) {
+    let (watcher, mut changes) = watched_posts(db).await;
+    let drop = format!("drop table \"emr_{}\".log", db.application("app"));
+    let refused = db.repo.script(&drop).await.unwrap_err();
+    assert!(refused.to_string().contains("other objects depend on it"), "{refused}");
+    nothing_before(&mut changes, &db.repo, "still told").await;
+    db.repo.script(&format!("{drop} cascade")).await.unwrap();
+    db.repo.insert(Post::build().set(Post::TITLE, "unseen")).await.unwrap();
+    assert!(watcher.verify().await.unwrap().iter().any(|drift| drift.found.contains("missing")));
+    let ended = async { while let Some(Ok(_)) = changes.recv().await {} };
+    tokio::time::timeout(Duration::from_secs(30), ended).await.expect("the reader ends with an error");
+    assert!(!watcher.install().await.unwrap().changed.is_empty());
+    assert_eq!(watcher.verify().await.unwrap(), []);
+    let mut changes = watcher.changes(Start::Now).await.unwrap();
+    nothing_before(&mut changes, &db.repo, "told again").await;
 }
 
 async fn a_slow_program_loses_nothing(db: &Db) {

@@ -249,11 +249,16 @@ impl<'a> Writer<'a> {
         )
     }
 
-    fn trigger(&self, what: &str, on: &str, event: &str, function: &str) -> Trigger {
+    /// A trigger that fires when this holds of the row, if it is to hold.
+    fn trigger(&self, what: &str, on: &str, event: &str, condition: Option<&str>, function: &str) -> Trigger {
         let bare = self.names.trigger(what);
         let function = self.names.function(&self.table.sql_name(), function);
         let name = ident(&bare);
-        let create = format!("CREATE TRIGGER {name} AFTER {event} EXECUTE FUNCTION {function}()");
+        // Always true, and it makes the trigger depend on the log: who drops the log is told, and with CASCADE the triggers go
+        // too, so that no write fails for want of it.
+        let log = format!("(NULL::{}) IS NULL", self.log);
+        let when = condition.map_or_else(|| log.clone(), |condition| format!("({condition}) AND {log}"));
+        let create = format!("CREATE TRIGGER {name} AFTER {event} WHEN ({when}) EXECUTE FUNCTION {function}()");
         let always = self.table.always.then(|| format!("ALTER TABLE {on} ENABLE ALWAYS TRIGGER {name}"));
         Trigger { name: bare, table: on.to_owned(), create, always }
     }
@@ -303,19 +308,22 @@ impl<'a> Writer<'a> {
                 "insert",
                 &table,
                 &format!("INSERT ON {table} REFERENCING NEW TABLE AS emr_new FOR EACH STATEMENT"),
+                None,
                 "insert",
             ),
             self.trigger(
                 "update",
                 &table,
                 &format!("UPDATE ON {table} REFERENCING OLD TABLE AS emr_old NEW TABLE AS emr_new FOR EACH STATEMENT"),
+                None,
                 "update",
             ),
-            self.trigger("moved", &table, &format!("UPDATE ON {table} FOR EACH ROW WHEN ({moved})"), "moved"),
+            self.trigger("moved", &table, &format!("UPDATE ON {table} FOR EACH ROW"), Some(&moved), "moved"),
             self.trigger(
                 "delete",
                 &table,
                 &format!("DELETE ON {table} REFERENCING OLD TABLE AS emr_old FOR EACH STATEMENT"),
+                None,
                 "delete",
             ),
         ];
@@ -366,14 +374,13 @@ impl<'a> Writer<'a> {
             let on = &member.name;
             // A partition has the row triggers of the table that it is a part of.
             if n == 0 || !member.is_partition {
-                triggers.push(self.trigger("insert", on, &format!("INSERT ON {on} FOR EACH ROW"), "insert"));
-                triggers.push(self.trigger(
-                    "update",
-                    on,
-                    &format!("UPDATE ON {on} FOR EACH ROW WHEN (OLD.* *<> NEW.*)"),
-                    "update",
-                ));
-                triggers.push(self.trigger("delete", on, &format!("DELETE ON {on} FOR EACH ROW"), "delete"));
+                for (what, event, when) in [
+                    ("insert", "INSERT", None),
+                    ("update", "UPDATE", Some("OLD.* *<> NEW.*")),
+                    ("delete", "DELETE", None),
+                ] {
+                    triggers.push(self.trigger(what, on, &format!("{event} ON {on} FOR EACH ROW"), when, what));
+                }
             }
             triggers.push(self.truncate_trigger(on));
         }
@@ -388,6 +395,6 @@ impl<'a> Writer<'a> {
     }
 
     fn truncate_trigger(&self, on: &str) -> Trigger {
-        self.trigger("truncate", on, &format!("TRUNCATE ON {on} FOR EACH STATEMENT"), "truncate")
+        self.trigger("truncate", on, &format!("TRUNCATE ON {on} FOR EACH STATEMENT"), None, "truncate")
     }
 }

@@ -109,8 +109,11 @@ async fn base(session: &Session, names: &Names, set: &Resolved, wake: &str) -> R
                     missing,
                 }));
             }
-            if row.is_none_or(|row| !row.get::<_, bool>(1)) {
-                // Its transaction ids mean nothing here.
+            let own = ["log", "sources", "ticks", "consumers"].map(|table| names.own(table)).to_vec();
+            let sql = "SELECT bool_and(pg_catalog.to_regclass(t) IS NOT NULL) FROM pg_catalog.unnest($1::text[]) AS t";
+            let is_whole: bool = session.one(sql, &[(&own, Type::TEXT_ARRAY)]).await?.get(0);
+            if !is_whole || row.is_none_or(|row| !row.get::<_, bool>(1)) {
+                // Somebody dropped a part of it; or it is a copy, and its transaction ids mean nothing here.
                 session.script(&format!("DROP SCHEMA {} CASCADE", names.schema)).await?;
                 changed = true;
             } else if row.is_some_and(|row| row.get::<_, &str>(2) != wake) {
