@@ -11,6 +11,7 @@ mod postgres;
 mod reading;
 mod rows;
 mod torture;
+mod values;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -23,7 +24,10 @@ use harness::{Backend, Db};
 
 fn main() -> ExitCode {
     harness::main_on(&[
-        (&[Backend::Sqlite, Backend::Postgres], &[("reading", reading::cases), ("rows", rows::cases)]),
+        (
+            &[Backend::Sqlite, Backend::Postgres],
+            &[("reading", reading::cases), ("rows", rows::cases), ("values", values::cases)],
+        ),
         (
             &[Backend::Postgres],
             &[("faults", faults::cases), ("postgres", postgres::cases), ("torture", torture::cases)],
