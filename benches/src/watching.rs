@@ -103,7 +103,7 @@ async fn idle(watcher: &Watcher, backend: &str, sessions: impl AsyncFn() -> Resu
     let before = used()?;
     tokio::time::sleep(IDLE).await;
     let after = used()?;
-    let share = |from: Duration, to: Duration| (to - from).as_secs_f64() / IDLE.as_secs_f64() * 100.0;
+    let share = |from: Duration, to: Duration| to.saturating_sub(from).as_secs_f64() / IDLE.as_secs_f64() * 100.0;
     println!(
         "bench case=idle_readers_{IDLE_READERS} backend={backend} lib=emr client_cpu_percent={:.3} server_cpu_percent={:.3} sessions={}",
         share(before.0, after.0),
