@@ -93,8 +93,8 @@ async fn declared_types_are_exact(db: &Db) {
         (Sample::BIG, Sample::SMALL, Sample::RATIO, Sample::YES, Sample::PRICE, Sample::TEXT),
         (Sample::BYTES, Sample::DAY, Sample::TIME, Sample::LOCAL, Sample::INSTANT),
     );
-    let watched = Sample::watch().label("samples").extra_columns(columns.0).extra_columns(columns.1);
-    let watcher = installed(db, &set(db).watch(watched)).await;
+    let of_samples = Sample::watch().label("samples").extra_columns(columns.0).extra_columns(columns.1);
+    let watcher = installed(db, &set(db).watch(of_samples)).await;
     let mut changes = watcher.changes(Start::Now).await.unwrap();
     let [first, second] = samples();
     db.repo.insert(first.clone()).await.unwrap();
