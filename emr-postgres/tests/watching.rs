@@ -1,12 +1,15 @@
 //! The watcher on a server of its own, which is stopped, crashes, and is set back. `csNN_…` are the tests of that number in the
 //! list that the project started from.
 
+#[path = "../../tests/watch/items.rs"]
+mod items;
 mod support;
 
 use std::time::Duration;
 
 use emr_core::watch::{Changes, Item, Op, ResyncReason, Start, WatchSet, Watcher, WatcherSpec};
 use emr_core::{Repo, RepoHandle, RepoOptions, open};
+use items::{int, next_item, next_txn};
 use support::cluster::Cluster;
 
 async fn repo(cluster: &Cluster) -> RepoHandle {
@@ -40,28 +43,13 @@ async fn write(repo: &RepoHandle, id: i64) {
     repo.query("insert into posts (id, title) values ($1, 'a title')", &[&id]).await.unwrap();
 }
 
-/// The next item that is not the mere passing of time.
-async fn next(changes: &mut Changes) -> Item {
-    let next = async {
-        loop {
-            match changes.recv().await.expect("the stream goes on").expect("no error") {
-                Item::Progress { .. } => {}
-                item => return item,
-            }
-        }
-    };
-    tokio::time::timeout(Duration::from_mins(1), next).await.expect("an item within a minute")
-}
-
 /// The ids of so many inserts, as they come.
 async fn ids(changes: &mut Changes, count: usize) -> Vec<i64> {
     let mut ids = Vec::new();
     while ids.len() < count {
-        let Item::Txn(txn) = next(changes).await else { panic!("a commit was to come") };
-        for event in &txn.changes {
+        for event in &next_txn(changes).await.changes {
             assert_eq!(event.op(), Op::Insert);
-            let Some(emr_core::Value::I64(id)) = event.value("id") else { panic!("{event:?}") };
-            ids.push(*id);
+            ids.push(int(event, "id"));
         }
     }
     ids
@@ -119,7 +107,7 @@ async fn cs06_a_server_that_was_set_back_to_an_older_copy() {
     // The reader that was there all the time, and one that comes with its token.
     let mut late = watcher.changes(Start::After(token)).await.unwrap();
     for changes in [&mut changes, &mut late] {
-        let item = next(changes).await;
+        let item = next_item(changes).await;
         assert!(matches!(item, Item::Resync { reason: ResyncReason::OtherDatabase, .. }), "{item:?}");
     }
     write(&repo, 2).await;
@@ -165,7 +153,7 @@ async fn cs16_positions_that_are_taken_in_advance_are_found_and_put_right() {
     let drift = watcher.verify().await.unwrap();
     assert!(drift.iter().any(|drift| drift.found.contains("20 positions at a time")), "{drift:?}");
     let mut changes = watcher.changes(Start::Now).await.unwrap();
-    let told = next(&mut changes).await;
+    let told = next_item(&mut changes).await;
     assert!(matches!(told, Item::Resync { reason: ResyncReason::Drift { .. }, .. }), "{told:?}");
     assert!(!watcher.install().await.unwrap().changed.is_empty());
     assert_eq!(watcher.verify().await.unwrap(), []);

@@ -7,6 +7,7 @@
 mod harness;
 
 mod faults;
+mod items;
 mod postgres;
 mod reading;
 mod rows;
@@ -14,13 +15,13 @@ mod torture;
 mod values;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use emr::prelude::*;
-use emr::watch::{Changes, Event, Item, Start, Txn, WatchSet, Watcher};
+use emr::watch::{Changes, Event, Start, WatchSet, Watcher};
 
 use harness::{Backend, Db};
+pub(crate) use items::{int, next_item, next_txn};
 
 fn main() -> ExitCode {
     harness::main_on(&[
@@ -105,27 +106,6 @@ pub(crate) async fn watched_posts(db: &Db) -> (Watcher, Changes) {
     (watcher, changes)
 }
 
-/// The next item that is not the mere passing of time. Waits long: the machine may be busy.
-pub(crate) async fn next_item(changes: &mut Changes) -> Item {
-    let next = async {
-        loop {
-            match changes.recv().await.expect("the stream goes on").expect("no error") {
-                Item::Progress { .. } => {}
-                item => return item,
-            }
-        }
-    };
-    tokio::time::timeout(Duration::from_mins(1), next).await.expect("an item within a minute")
-}
-
-/// The next commit.
-pub(crate) async fn next_txn(changes: &mut Changes) -> Arc<Txn> {
-    match next_item(changes).await {
-        Item::Txn(txn) => txn,
-        other => panic!("a commit was to come, not {other:?}"),
-    }
-}
-
 /// The next change, which is alone in its commit.
 pub(crate) async fn next_event(changes: &mut Changes) -> Event {
     let txn = next_txn(changes).await;
@@ -138,13 +118,6 @@ pub(crate) async fn nothing_before(changes: &mut Changes, repo: &RepoHandle, tit
     repo.insert(Post::build().set(Post::TITLE, title)).await.expect("a post");
     let event = next_event(changes).await;
     assert_eq!(text(&event, "title"), title);
-}
-
-pub(crate) fn int(event: &Event, column: &str) -> i64 {
-    match event.value(column) {
-        Some(emr::Value::I64(value)) => *value,
-        other => panic!("{column} is {other:?}"),
-    }
 }
 
 pub(crate) fn text(event: &Event, column: &str) -> String {

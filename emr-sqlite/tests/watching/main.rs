@@ -1,17 +1,19 @@
 //! The watcher on real files, beside other connections, other programs and other processes.
 
+#[path = "../../../tests/watch/items.rs"]
+mod items;
 mod log;
 mod processes;
 mod schema;
 mod values;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use emr_core::watch::{Changes, Event, Item, ResyncReason, Start, Txn, WatchSet, Watcher, WatcherSpec};
-use emr_core::{Repo, RepoHandle, RepoOptions, Value, open};
+use emr_core::watch::{Changes, Event, Item, ResyncReason, Start, WatchSet, Watcher, WatcherSpec};
+use emr_core::{Repo, RepoHandle, RepoOptions, open};
 use emr_sqlite as _;
+pub(crate) use items::{int, next_item, next_txn};
 use tempfile::TempDir;
 
 /// A file in a directory of its own, and a repo on it.
@@ -65,26 +67,6 @@ pub(crate) fn set(table: &'static str, columns: &[&'static str]) -> WatchSet {
         .watch(WatcherSpec::table(table).label("it").extra_columns(columns.iter().copied()))
 }
 
-/// The next item that is not the mere passing of time.
-pub(crate) async fn next_item(changes: &mut Changes) -> Item {
-    let next = async {
-        loop {
-            match changes.recv().await.expect("the stream goes on").expect("no error") {
-                Item::Progress { .. } => {}
-                item => return item,
-            }
-        }
-    };
-    tokio::time::timeout(Duration::from_mins(1), next).await.expect("an item within a minute")
-}
-
-pub(crate) async fn next_txn(changes: &mut Changes) -> Arc<Txn> {
-    match next_item(changes).await {
-        Item::Txn(txn) => txn,
-        other => panic!("a commit was to come, not {other:?}"),
-    }
-}
-
 pub(crate) async fn next_resync(changes: &mut Changes) -> ResyncReason {
     match next_item(changes).await {
         Item::Resync { reason, .. } => reason,
@@ -100,11 +82,4 @@ pub(crate) async fn next_events(changes: &mut Changes, count: usize) -> Vec<Even
     }
     assert_eq!(events.len(), count, "{events:?}");
     events
-}
-
-pub(crate) fn int(event: &Event, column: &str) -> i64 {
-    match event.value(column) {
-        Some(Value::I64(value)) => *value,
-        other => panic!("{column} is {other:?}"),
-    }
 }
