@@ -17,9 +17,9 @@ pub struct MySqlDialect;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct MariaDbDialect;
 
-/// Lists up to this length are bound value by value, padded so that texts repeat; longer ones of
-/// integers and UUIDs go as one JSON array.
-const MAX_EXPANDED: usize = 256;
+/// Lists up to this length are bound value by value, padded so that texts repeat; longer ones of integers and UUIDs go as
+/// one JSON array, which makes the server look each key up, also where reading the whole table would be faster.
+const MAX_EXPANDED: usize = 1_024;
 
 /// Lists that JSON cannot carry are padded up to this length: beyond it, padding would use up the parameters.
 const MAX_PADDED: usize = 8_192;

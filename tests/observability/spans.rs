@@ -7,7 +7,7 @@ use futures_util::TryStreamExt;
 use tracing::Instrument;
 
 use crate::capture::{Span, spans_of};
-use crate::harness::{Backend, Db};
+use crate::harness::Db;
 use crate::{Account, accounts};
 
 db_cases![
@@ -37,11 +37,11 @@ impl Seen<'_> {
 
     /// A write of which the server does not return the row: it is read in the same transaction.
     #[track_caller]
-    fn write_and_select(&mut self, verb: &str, sql: &str) {
+    fn written_and_selected(&mut self, verb: &str) {
         let all = spans_of(self.repo.id());
         let [begin, write, select, commit] = &all[self.count..] else { panic!("{:?}", &all[self.count..]) };
         check(begin, self.repo, "begin", None, 0, "begin");
-        check(write, self.repo, verb, Some("accounts"), 1, sql);
+        check(write, self.repo, verb, Some("accounts"), 1, verb);
         check(select, self.repo, "reselect", Some("accounts"), 1, "select");
         check(commit, self.repo, "commit", None, 0, "commit");
         self.count = all.len();
@@ -71,13 +71,11 @@ async fn every_call_is_a_span(db: &Db) {
     repo.create_table::<Account>().await.unwrap();
     seen.one("create_table", table, 0, "create table");
     let [account] = &accounts(1..=1, "t")[..] else { panic!() };
-    // MariaDB returns inserted rows, MySQL none at all.
-    let (returns_inserts, returns_updates) = (db.backend != Backend::Mysql, repo.backend() != "mysql");
     repo.insert(account.clone()).await.unwrap();
-    if returns_inserts {
+    if db.backend.statements_of_insert() == 1 {
         seen.one("insert", table, 1, "insert into \"accounts\"");
     } else {
-        seen.write_and_select("insert", "insert into `accounts`");
+        seen.written_and_selected("insert");
     }
     repo.insert_all(accounts(2..=4, "t")).await.unwrap();
     seen.one("insert_all", table, 3, "insert of many rows");
@@ -96,10 +94,10 @@ async fn every_call_is_a_span(db: &Db) {
     repo.count(Account::query()).await.unwrap();
     seen.one("count", table, 1, "select");
     repo.update(account.change().set(Account::NAME, "new")).await.unwrap();
-    if returns_updates {
-        seen.one("update", table, 1, "update");
+    if db.backend.is_mysql_family() {
+        seen.written_and_selected("update");
     } else {
-        seen.write_and_select("update", "update");
+        seen.one("update", table, 1, "update");
     }
     repo.update_all(Account::query().set(Account::PIN, 1)).await.unwrap();
     seen.one("update_all", table, 6, "update");
@@ -219,10 +217,11 @@ async fn l2_l8_a_statement_belongs_to_the_span_of_its_caller(db: &Db) {
     assert_eq!(found, accounts(1..=3, "t"));
     repo.query("select 2", &[]).await.unwrap();
     let parents: Vec<_> = spans_of(repo.id()).into_iter().map(|span| span.parent).collect();
-    let inside = Some("handling a request");
-    // The table; an insert, BEGIN, the inserts, COMMIT, the rows; and nothing around the last one. Where no insert returns its
-    // row, the first one is read in a transaction too.
-    let statements = if db.backend == Backend::Mysql { 8 } else { 5 };
-    let expected: Vec<_> = [vec![None], vec![inside; statements], vec![None]].concat();
+    // An insert; BEGIN, the inserts, COMMIT; the rows. Where the insert is followed by a read, both have BEGIN and COMMIT.
+    let inside = if db.backend.statements_of_insert() == 1 { 5 } else { 8 };
+    let mut expected = vec![Some("handling a request"); inside];
+    // Nothing is around the table and the last one.
+    expected.insert(0, None);
+    expected.push(None);
     assert_eq!(parents, expected);
 }

@@ -12,7 +12,7 @@ use crate::capabilities::MAX_PARAMETERS;
 use crate::types::size;
 
 /// The most rows in one list of values: longer ones gain nothing and fill the cache of texts.
-const VALUES_ROWS: usize = 500;
+const VALUES_ROWS: usize = 1_000;
 /// From this number of rows on, MariaDB's bulk protocol is faster by more than the transaction around it costs. Measured:
 /// `emr-bench`, 10,000 rows; at 1,000 both take the same.
 const BULK_FROM: usize = 5_000;
