@@ -1,5 +1,7 @@
 //! Many rows, one of them wrong.
 
+use std::time::Duration;
+
 use emr::prelude::*;
 
 use crate::harness::{Backend, Db};
@@ -14,6 +16,11 @@ db_cases![
 
 const ROWS: i64 = 100_000;
 
+/// The repo, with more time than a call usually has: a machine that does much else takes longer.
+fn patient(db: &Db) -> emr::With<'_, RepoHandle> {
+    db.repo.with_timeout(Duration::from_mins(1))
+}
+
 fn numbered(id: i64) -> Post {
     Post { id, title: format!("post {id}"), body: None, visits: 0, author_id: None }
 }
@@ -27,7 +34,7 @@ fn rows<T>(good: impl Fn(i64) -> T, wrong: T) -> Vec<T> {
 }
 
 async fn a_hundred_thousand_rows_and_one_key_twice(db: &Db) {
-    let repo = &db.repo;
+    let repo = &patient(db);
     repo.create_table::<Post>().await.unwrap();
     let before = post(repo, "before").await;
     repo.delete(&before).await.unwrap();
@@ -43,7 +50,7 @@ async fn a_hundred_thousand_rows_and_one_key_twice(db: &Db) {
 }
 
 async fn a_hundred_thousand_rows_and_one_against_a_check(db: &Db) {
-    let repo = &db.repo;
+    let repo = &patient(db);
     repo.script("CREATE TABLE readings (sensor TEXT NOT NULL, value DOUBLE PRECISION, CHECK (value >= 0))")
         .await
         .unwrap();
@@ -64,7 +71,7 @@ async fn a_hundred_thousand_rows_and_one_against_a_check(db: &Db) {
 }
 
 async fn a_hundred_thousand_rows_and_one_that_cannot_be_sent(db: &Db) {
-    let repo = &db.repo;
+    let repo = &patient(db);
     repo.create_table::<Post>().await.unwrap();
     repo.create_table::<Reading>().await.unwrap();
     // What the engine cannot keep: a NUL in PostgreSQL's texts, what is no number in SQLite's and MySQL's columns.
@@ -84,7 +91,7 @@ async fn a_hundred_thousand_rows_and_one_that_cannot_be_sent(db: &Db) {
 }
 
 async fn a_hundred_thousand_rows_of_which_most_are_null(db: &Db) {
-    let repo = &db.repo;
+    let repo = &patient(db);
     repo.create_table::<Post>().await.unwrap();
     // The first message of many says nothing of the type that the last one has.
     let late = |id: i64| (id > ROWS - 5).then(|| format!("body {id}"));
