@@ -35,6 +35,7 @@ pub(crate) enum Case {
     CommitToEvent,
     CommitToEventBusy,
     CatchUp,
+    Syncing,
 }
 
 /// People of one `upsert`. Every second one is there already.
@@ -50,7 +51,7 @@ pub(crate) struct Turn {
 
 impl Case {
     /// The idle repos come first: they are weighed by the memory of a process that has done nothing else.
-    pub(crate) const ALL: [Case; 21] = [
+    pub(crate) const ALL: [Case; 22] = [
         Case::IdleRepos,
         Case::GetByPk,
         Case::GetByPk16,
@@ -72,6 +73,7 @@ impl Case {
         Case::CommitToEvent,
         Case::CommitToEventBusy,
         Case::CatchUp,
+        Case::Syncing,
     ];
 
     pub(crate) fn name(self) -> String {
@@ -93,6 +95,7 @@ impl Case {
             Case::CommitToEvent => "commit_to_event".to_owned(),
             Case::CommitToEventBusy => "commit_to_event_busy".to_owned(),
             Case::CatchUp => "catch_up_1m".to_owned(),
+            Case::Syncing => "sync".to_owned(),
         }
     }
 
@@ -100,9 +103,12 @@ impl Case {
     /// What it returns, and what it left in the tables, is checked after the clock was stopped.
     pub(crate) async fn turn(self, contender: &Arc<dyn Contender>, ground: &mut dyn Ground, ops: i64) -> Result<Turn> {
         match self {
-            Case::IdleRepos | Case::Writers(_) | Case::CommitToEvent | Case::CommitToEventBusy | Case::CatchUp => {
-                Err("it has no turns".into())
-            }
+            Case::IdleRepos
+            | Case::Writers(_)
+            | Case::CommitToEvent
+            | Case::CommitToEventBusy
+            | Case::CatchUp
+            | Case::Syncing => Err("it has no turns".into()),
             Case::GetByPk => {
                 let ids: Vec<i64> = keys(ops).collect();
                 let expected = ids.iter().map(|id| user(*id)).collect::<Vec<_>>();
