@@ -73,7 +73,7 @@ impl Applied {
 
 /// The way to a row while a value is walked.
 pub(crate) struct Above {
-    pub(crate) above: Option<Arc<Above>>,
+    pub(crate) outer: Option<Arc<Above>>,
     pub(crate) schema: &'static Schema,
     pub(crate) key: Key,
     pub(crate) field: &'static str,
@@ -81,7 +81,7 @@ pub(crate) struct Above {
 
 impl Above {
     fn steps(self: &Arc<Self>) -> Vec<Step> {
-        let mut steps = self.above.as_ref().map(Above::steps).unwrap_or_default();
+        let mut steps = self.outer.as_ref().map(Above::steps).unwrap_or_default();
         steps.push(Step { table: self.schema.table, key: self.key.values(), field: self.field });
         steps
     }

@@ -141,11 +141,12 @@ impl<'c> TableChanges<'c> {
         Fate::Moved(key)
     }
 
-    /// The keys of rows that are there after the commit and were not before it, in the order in which they came.
-    pub(crate) fn arrived(&self, schema: &'static Schema) -> Vec<Key> {
+    /// The keys of rows that are there after the commit and were not before it, in the order in which they came. A row that
+    /// got another key may be one of them: its insertion may have been applied when it was gone from its old key.
+    pub(crate) fn arrived(&self, schema: &'static Schema, with_moved: bool) -> Vec<Key> {
         let mut arrived = Vec::new();
         let mut seen = HashSet::new();
-        for event in self.events.iter().filter(|event| event.op() == Op::Insert) {
+        for event in self.events.iter().filter(|event| event.op() == Op::Insert || (with_moved && event.moved())) {
             let [_, new] = both(event, &names(schema, schema.primary_key));
             let Said::Key(key) = new else { continue };
             let end = match self.fate(schema, &key) {

@@ -11,7 +11,7 @@ use crate::key::{Key, Said, both};
 /// often they change.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
-    rows: HashMap<(Arc<str>, Option<Arc<str>>, Key), Event>,
+    rows: HashMap<Place, Event>,
     /// What cannot be told by a key.
     others: Vec<Event>,
 }
@@ -67,7 +67,10 @@ impl Pending {
     }
 }
 
-fn place(table: &Arc<Watched>, key: Key) -> (Arc<str>, Option<Arc<str>>, Key) {
+/// A row: its table, with the schema that it is in, and its key.
+type Place = (Arc<str>, Option<Arc<str>>, Key);
+
+fn place(table: &Arc<Watched>, key: Key) -> Place {
     (Arc::clone(&table.table), table.prefix.clone(), key)
 }
 

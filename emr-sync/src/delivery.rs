@@ -76,8 +76,8 @@ impl fmt::Debug for Delivery {
                 .debug_struct("Commit")
                 .field("origin", &self.origin())
                 .field("changes", &self.changes().collect::<Vec<_>>())
-                .finish(),
-            What::Resync { reason, .. } => f.debug_struct("Resync").field("reason", reason).finish(),
+                .finish_non_exhaustive(),
+            What::Resync { reason, .. } => f.debug_struct("Resync").field("reason", reason).finish_non_exhaustive(),
         }
     }
 }

@@ -79,6 +79,8 @@ pub(crate) struct View {
     pub(crate) specs: Vec<Spec>,
     pub(crate) rule: Option<Arc<Rule>>,
     pub(crate) prefix: Option<Arc<str>>,
+    /// Rows that nobody held before are told of.
+    pub(crate) takes_new: bool,
 }
 
 impl Inbox {
@@ -223,15 +225,12 @@ impl Followed {
         let mut tables = HashSet::new();
         for (table, root, specs, interests, is_open) in new {
             tables.extend(interests.iter().map(|interest| interest.table));
-            let number = match subjects.by_root.get(&(table, root.clone())) {
-                Some(known) => {
-                    routes.remove(self.mailbox.number, known.number);
-                    known.number
-                }
-                None => {
-                    subjects.next += 1;
-                    subjects.next
-                }
+            let number = if let Some(known) = subjects.by_root.get(&(table, root.clone())) {
+                routes.remove(self.mailbox.number, known.number);
+                known.number
+            } else {
+                subjects.next += 1;
+                subjects.next
             };
             routes.add(self.mailbox.number, number, &interests, asked.rule.as_ref(), asked.prefix.as_ref());
             if is_open {
@@ -287,7 +286,11 @@ impl Followed {
         }
         let mut view = View::default();
         let mut is_first = true;
-        for subscribed in subjects.by_root.values().filter(|subscribed| subscribed.schema == Some(schema)) {
+        for ((_, root), subscribed) in &subjects.by_root {
+            if subscribed.schema != Some(schema) {
+                continue;
+            }
+            view.takes_new |= matches!(root, Root::Schema | Root::Inserted);
             shape::merge(&mut view.specs, &subscribed.specs);
             // One that may see everything sees everything.
             view.rule =

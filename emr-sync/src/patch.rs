@@ -230,7 +230,7 @@ impl<'p> Patch<'p> {
         for (at, from) in changed.iter().zip(found) {
             let held = &mut rows[*at];
             let above = Arc::new(Above {
-                above: held.above.clone(),
+                outer: held.above.clone(),
                 schema,
                 key: Key::of_record(held.row),
                 field: way.def.field,
@@ -278,7 +278,7 @@ fn below<'b>(rows: &'b mut [Held<'_>], changed: &[usize], schema: &'static Schem
             continue;
         }
         let above =
-            Arc::new(Above { above: held.above.clone(), schema, key: Key::of_record(held.row), field: way.def.field });
+            Arc::new(Above { outer: held.above.clone(), schema, key: Key::of_record(held.row), field: way.def.field });
         if let Some(slot) = held.row.association_mut(way.association) {
             slot.for_each_mut(&mut |row| below.push(Held { row, above: Some(Arc::clone(&above)) }));
         }

@@ -1,15 +1,17 @@
 //! From a change to those who want to hear of it, in constant time.
 
+mod follow;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use emr_core::Error;
 use emr_core::watch::{Event, Op, Txn};
-use emr_core::{Error, Result};
 use smallvec::SmallVec;
 
 use crate::commit::{Commit, Pick, Picks};
-use crate::interest::{Below, Expander, Interest, Names, Ops, Source};
-use crate::key::{Key, Said, both, names, said};
+use crate::interest::{Below, Interest, Names, Ops};
+use crate::key::{Key, Said, both};
 use crate::mailbox::Mailbox;
 use crate::rule::{Rule, Seen};
 use crate::tables::Tables;
@@ -127,32 +129,29 @@ impl Routes {
                 }
             };
             let own_rule = rule.filter(|rule| interest.is_of_rule(rule));
-            match entries.get_mut(&(number, subject)) {
-                Some(entry) => {
-                    entry.ops = entry.ops.and(interest.ops);
-                    if let Some(below) = &interest.below
-                        && !entry.below.iter().any(|known| known.is_same(below))
-                    {
-                        entry.below.push(Arc::clone(below));
-                    }
-                    if own_rule.is_none() {
-                        entry.rule = None;
-                    }
+            if let Some(entry) = entries.get_mut(&(number, subject)) {
+                entry.ops = entry.ops.and(interest.ops);
+                if let Some(below) = &interest.below
+                    && !entry.below.iter().any(|known| known.is_same(below))
+                {
+                    entry.below.push(Arc::clone(below));
                 }
-                None => {
-                    entries.insert(
-                        (number, subject),
-                        Entry {
-                            ops: interest.ops,
-                            below: interest.below.iter().cloned().collect(),
-                            label: interest.label.clone(),
-                            rule: own_rule.cloned(),
-                            prefix: prefix.cloned(),
-                        },
-                    );
-                    if let Some(Some(routed)) = self.boxes.get_mut(number as usize) {
-                        routed.places.entry(subject).or_default().push(Place { table: interest.table, key });
-                    }
+                if own_rule.is_none() {
+                    entry.rule = None;
+                }
+            } else {
+                entries.insert(
+                    (number, subject),
+                    Entry {
+                        ops: interest.ops,
+                        below: interest.below.iter().cloned().collect(),
+                        label: interest.label.clone(),
+                        rule: own_rule.cloned(),
+                        prefix: prefix.cloned(),
+                    },
+                );
+                if let Some(Some(routed)) = self.boxes.get_mut(number as usize) {
+                    routed.places.entry(subject).or_default().push(Place { table: interest.table, key });
                 }
             }
         }
@@ -303,7 +302,7 @@ impl Routes {
             Err(error) => return self.fail(found.number, error),
         }
         for below in &found.entry.below {
-            match follow(tables, below, found, event) {
+            match follow::follow(tables, below, found, event) {
                 Ok((interests, is_open)) => {
                     let rule = found.entry.rule.clone();
                     self.add(found.number, found.subject, &interests, rule.as_ref(), found.entry.prefix.as_ref());
@@ -386,38 +385,4 @@ impl Interest {
     fn is_of_rule(&self, rule: &Rule) -> bool {
         self.schema.is_some_and(|schema| schema == rule.schema)
     }
-}
-
-/// What comes into view with the row of an event.
-fn follow(tables: &Tables, below: &Below, found: &Match, event: &Event) -> Result<(Vec<Interest>, bool)> {
-    let mut expander = Expander::new(tables, found.entry.prefix.as_deref());
-    let Some(side) = event.new_values() else { return Ok((Vec::new(), false)) };
-    match &below.link {
-        Some(ends) => expander.linked(below, ends, event.watched(), side)?,
-        None => {
-            let moved: Vec<_> =
-                below.specs.iter().filter(|spec| found.enters || is_new_to(below, spec, event)).cloned().collect();
-            let is_new = event.op() == Op::Insert;
-            let key = said(event.watched(), Some(side), &names(below.schema, below.schema.primary_key));
-            if let (true, Said::Key(key), Some(table)) =
-                (below.is_root && (is_new || event.moved()), key, tables.of_event(event.watched()))
-            {
-                expander.root(table, below.schema, &below.specs, key);
-            }
-            expander.row(below.schema, &moved, &Source::Event { table: event.watched(), side, is_new })?;
-        }
-    }
-    Ok((expander.found, expander.is_open))
-}
-
-/// Whether the change may lead to rows that the association did not lead to before.
-fn is_new_to(below: &Below, spec: &emr_core::walk::Spec, event: &Event) -> bool {
-    if event.op() != Op::Update {
-        return true;
-    }
-    let def = &below.schema.associations[spec.association()];
-    let Ok(columns) = crate::interest::start_of(below.schema, def) else { return true };
-    let columns = names(below.schema, &columns);
-    let [old, new] = [event.old(), event.new_values()].map(|side| said(event.watched(), side, &columns));
-    old != new || old == Said::Unknown
 }

@@ -20,7 +20,7 @@ impl Visible<'_> {
     }
 
     /// Whether a declared column has this value.
-    pub fn is(&self, column: &str, value: impl ToParam) -> bool {
+    pub fn is(&self, column: &str, value: &(impl ToParam + ?Sized)) -> bool {
         self.get(column).is_some_and(|found| crate::key::same(&found, &value.to_param()))
     }
 }

@@ -233,7 +233,7 @@ pub fn label(name: impl Into<Arc<str>>) -> Label {
 impl Label {
     /// Only rows with this value in a column that the watcher carries: its key, or one of its `extra_columns`.
     #[must_use]
-    pub fn with(mut self, column: impl Into<Cow<'static, str>>, value: impl ToParam) -> Self {
+    pub fn with(mut self, column: impl Into<Cow<'static, str>>, value: &(impl ToParam + ?Sized)) -> Self {
         let (columns, key) = self.on.get_or_insert_with(|| (Names::new(), Key::of([])));
         columns.push(column.into());
         key.0.push(value.to_param().into_owned());

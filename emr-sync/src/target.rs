@@ -93,7 +93,9 @@ fn held<T: Syncable>(row: &mut T) -> Held<'_> {
 /// Loads rows with what is loaded in them, as they are now.
 async fn reloaded<T: Syncable>(shared: &Shared, view: &View, rows: &[T]) -> Result<Vec<Option<T>>> {
     let mut shape = view.specs.clone();
-    rows.iter().for_each(|row| shape::add_loaded(&mut shape, T::schema, row));
+    for row in rows {
+        shape::add_loaded(&mut shape, T::schema, row);
+    }
     let keys: Vec<_> = rows.iter().map(|row| Key::of_record(row)).collect();
     let source = source(shared, view, shared.next_version());
     let found = source.rows(Loader::of::<T>(), keys, &Arc::from(shape)).await?;
@@ -118,17 +120,10 @@ async fn reloaded<T: Syncable>(shared: &Shared, view: &View, rows: &[T]) -> Resu
 
 async fn refresh_one<T: Syncable>(shared: &Shared, view: &View, row: &mut T, applied: &mut Applied) -> Result<bool> {
     let key = Key::of_record(row);
-    match reloaded(shared, view, std::slice::from_ref(row)).await?.pop().flatten() {
-        Some(new) => {
-            *row = new;
-            applied.note(ChangeOp::Updated, None, T::schema(), &key);
-            Ok(true)
-        }
-        None => {
-            applied.note(ChangeOp::Removed, None, T::schema(), &key);
-            Ok(false)
-        }
-    }
+    let new = reloaded(shared, view, std::slice::from_ref(row)).await?.pop().flatten();
+    let op = if new.is_some() { ChangeOp::Updated } else { ChangeOp::Removed };
+    applied.note(op, None, T::schema(), &key);
+    Ok(new.map(|new| *row = new).is_some())
 }
 
 impl<T: Syncable> Target<T> for T {
@@ -177,7 +172,7 @@ impl<T: Syncable> Target<T> for Option<T> {
                 return Ok(applied);
             };
             let Some(row) = self else {
-                let new = arrived::<T>(&patch, &HashSet::new(), view.specs).await?;
+                let new = arrived::<T>(&patch, &HashSet::new(), view.takes_new, view.specs).await?;
                 *self = new.into_iter().next().map(|(_, row)| row);
                 if let Some(row) = self {
                     applied.note(ChangeOp::Inserted, None, T::schema(), &Key::of_record(row));
@@ -230,15 +225,17 @@ impl<T: Syncable> Target<T> for Vec<T> {
                 }
                 !is_gone
             });
-            let known: HashSet<_> = self.iter().map(|row| Key::of_record(row)).collect();
             let gone = patch.level(self.iter_mut().map(held).collect(), &view.specs, &mut applied).await?;
             self.retain(|row| !gone.contains(&Key::of_record(row)));
             for key in gone {
                 applied.note(ChangeOp::Removed, None, schema, &key);
             }
+            let known: HashSet<_> = self.iter().map(|row| Key::of_record(row)).collect();
             let mut shape = view.specs.clone();
-            let mut new = arrived::<T>(&patch, &known, {
-                self.iter().for_each(|row| shape::add_loaded(&mut shape, T::schema, row));
+            let mut new = arrived::<T>(&patch, &known, view.takes_new, {
+                for row in self.iter() {
+                    shape::add_loaded(&mut shape, T::schema, row);
+                }
                 shape.clone()
             })
             .await?;
@@ -276,11 +273,16 @@ fn missed(item: &Delivery) -> Error {
 }
 
 /// The rows that came, but those that are there.
-async fn arrived<T: Syncable>(patch: &Patch<'_>, known: &HashSet<Key>, shape: Vec<Spec>) -> Result<Vec<(Key, T)>> {
+async fn arrived<T: Syncable>(
+    patch: &Patch<'_>,
+    known: &HashSet<Key>,
+    with_moved: bool,
+    shape: Vec<Spec>,
+) -> Result<Vec<(Key, T)>> {
     let Some(changes) = patch.changes.table(patch.tables.of_schema(T::schema(), patch.prefix())) else {
         return Ok(Vec::new());
     };
-    let keys = changes.arrived(T::schema()).into_iter().filter(|key| !known.contains(key)).collect();
+    let keys = changes.arrived(T::schema(), with_moved).into_iter().filter(|key| !known.contains(key)).collect();
     loaded(patch, keys, shape).await
 }
 

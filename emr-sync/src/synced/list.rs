@@ -124,31 +124,25 @@ impl<T> List<T> {
             return;
         }
         let before = after.and_then(|after| self.places.get(after)).copied();
-        let (order_at, chunk, at) = match before.and_then(|at| Some((at, self.entry(at)?.chunk))) {
-            Some((before, chunk)) => {
-                let order_at = self.order.iter().position(|known| *known == chunk).unwrap_or_default();
-                let at = self.chunks[chunk as usize].iter().position(|known| *known == before).map_or(0, |at| at + 1);
-                (order_at, chunk, at)
+        let known = before.and_then(|at| Some((at, self.entry(at)?.chunk)));
+        let (order_at, chunk, at) = if let Some((before, chunk)) = known {
+            let order_at = self.order.iter().position(|known| *known == chunk).unwrap_or_default();
+            let at = self.chunks[chunk as usize].iter().position(|known| *known == before).map_or(0, |at| at + 1);
+            (order_at, chunk, at)
+        } else {
+            if self.order.is_empty() {
+                let chunk = self.new_chunk(Vec::new());
+                self.order.push(chunk);
             }
-            None => match self.order.first() {
-                Some(first) => (0, *first, 0),
-                None => {
-                    let chunk = self.new_chunk(Vec::new());
-                    self.order.push(chunk);
-                    (0, chunk, 0)
-                }
-            },
+            (0, self.order[0], 0)
         };
         let entry = Some(Entry { key: key.clone(), row, chunk });
-        let number = match self.free.pop() {
-            Some(number) => {
-                self.rows[number as usize] = entry;
-                number
-            }
-            None => {
-                self.rows.push(entry);
-                u32::try_from(self.rows.len() - 1).unwrap_or(u32::MAX)
-            }
+        let number = if let Some(number) = self.free.pop() {
+            self.rows[number as usize] = entry;
+            number
+        } else {
+            self.rows.push(entry);
+            u32::try_from(self.rows.len() - 1).unwrap_or(u32::MAX)
         };
         self.places.insert(key, number);
         self.chunks[chunk as usize].insert(at, number);
@@ -173,15 +167,12 @@ impl<T> List<T> {
     }
 
     fn new_chunk(&mut self, numbers: Vec<u32>) -> u32 {
-        match self.free_chunks.pop() {
-            Some(chunk) => {
-                self.chunks[chunk as usize] = numbers;
-                chunk
-            }
-            None => {
-                self.chunks.push(numbers);
-                u32::try_from(self.chunks.len() - 1).unwrap_or(u32::MAX)
-            }
+        if let Some(chunk) = self.free_chunks.pop() {
+            self.chunks[chunk as usize] = numbers;
+            chunk
+        } else {
+            self.chunks.push(numbers);
+            u32::try_from(self.chunks.len() - 1).unwrap_or(u32::MAX)
         }
     }
 

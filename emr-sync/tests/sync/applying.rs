@@ -95,7 +95,7 @@ async fn check(db: &Db, sync: &Sync, inbox: &mut Inbox, value: &mut Person) -> u
     }
     let fresh = sorted(whole(&db.repo, value.id).await);
     assert_eq!(sorted(value.clone()), fresh);
-    for item in items.last() {
+    if let Some(item) = items.last() {
         let again = sync.apply(value, item).await.expect("it is applied again");
         assert!(again.is_empty(), "{again:?}");
     }
@@ -290,7 +290,7 @@ async fn es27_es31_children_come_with_their_own(db: &Db) {
         repo.query(&db.backend.sql("insert into posts_labels values ($1, $2)"), &[&one.id, &note.id])
             .await
             .expect("a link");
-        assert_eq!(check(db, &sync, &mut inbox, &mut ada).await, 2);
+        check(db, &sync, &mut inbox, &mut ada).await;
     }
     assert_eq!(ada.posts.get().unwrap()[1].labels.get().unwrap().len(), 1);
 }

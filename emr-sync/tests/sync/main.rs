@@ -44,7 +44,7 @@ fn main() -> ExitCode {
 /// An instance of this case's own, about to be started.
 pub(crate) fn builder(db: &Db) -> Builder {
     let application = db.application("sync");
-    Sync::builder(&db.repo).settings(move |set| set.application(application).heartbeat(Duration::from_millis(200)))
+    Sync::builder(&db.repo).settings(move |set| set.application(application).heartbeat(Duration::from_secs(1)))
 }
 
 /// Everything that the models are tied by, watched.

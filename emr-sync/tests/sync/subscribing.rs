@@ -184,7 +184,7 @@ async fn es12_a_label_delivers(db: &Db) {
     let sync = builder(db).watch(spec).start().await.expect("an instance");
     let ada = person(&db.repo, "ada").await;
     let mut all = sync.subscribe(label("raw posts")).await.expect("an inbox");
-    let mut hers = sync.subscribe(label("raw posts").with("person_id", ada.id)).await.expect("an inbox");
+    let mut hers = sync.subscribe(label("raw posts").with("person_id", &ada.id)).await.expect("an inbox");
     assert_eq!(all.subscriptions()[0].label.as_deref(), Some("raw posts"));
     post(&db.repo, "hers", Some(&ada)).await;
     post(&db.repo, "nobody's", None).await;
@@ -363,7 +363,7 @@ async fn two_instances_know_nothing_of_each_other(db: &Db) {
     let first = started(db).await;
     let application = db.application("second");
     let second = Sync::builder(&db.repo)
-        .settings(move |_| WatchSet::new().application(application).heartbeat(Duration::from_millis(200)))
+        .settings(move |_| WatchSet::new().application(application).heartbeat(Duration::from_secs(1)))
         .watch(Person::watch())
         .start()
         .await

@@ -20,7 +20,7 @@ db_cases![
 
 fn hers(person: &Person) -> impl Fn(&Visible<'_>) -> bool + Send + std::marker::Sync + 'static {
     let id = person.id;
-    move |row| row.is("person_id", id)
+    move |row| row.is("person_id", &id)
 }
 
 async fn rows_enter_and_leave_the_view(db: &Db) {
