@@ -5,6 +5,10 @@ pub use emr_core as __core;
 pub use emr_core::*;
 pub use emr_macros::{MultiRepo, Projection, Syncable};
 
+#[cfg(feature = "sync")]
+#[doc(inline)]
+pub use emr_sync as sync;
+
 // Linking an adapter registers it.
 #[cfg(feature = "mysql")]
 use emr_mysql as _;

@@ -36,6 +36,7 @@ pub(crate) enum Case {
     CommitToEventBusy,
     CatchUp,
     IdleReaders,
+    Syncing,
 }
 
 /// People of one `upsert`. Every second one is there already.
@@ -51,7 +52,7 @@ pub(crate) struct Turn {
 
 impl Case {
     /// The idle repos come first: they are weighed by the memory of a process that has done nothing else.
-    pub(crate) const ALL: [Case; 22] = [
+    pub(crate) const ALL: [Case; 23] = [
         Case::IdleRepos,
         Case::GetByPk,
         Case::GetByPk16,
@@ -74,6 +75,7 @@ impl Case {
         Case::CommitToEventBusy,
         Case::CatchUp,
         Case::IdleReaders,
+        Case::Syncing,
     ];
 
     pub(crate) fn name(self) -> String {
@@ -96,6 +98,7 @@ impl Case {
             Case::CommitToEventBusy => "commit_to_event_busy".to_owned(),
             Case::CatchUp => "catch_up_1m".to_owned(),
             Case::IdleReaders => "idle_readers_5".to_owned(),
+            Case::Syncing => "sync".to_owned(),
         }
     }
 
@@ -108,7 +111,8 @@ impl Case {
             | Case::CommitToEvent
             | Case::CommitToEventBusy
             | Case::CatchUp
-            | Case::IdleReaders => Err("it has no turns".into()),
+            | Case::IdleReaders
+            | Case::Syncing => Err("it has no turns".into()),
             Case::GetByPk => {
                 let ids: Vec<i64> = keys(ops).collect();
                 let expected = ids.iter().map(|id| user(*id)).collect::<Vec<_>>();

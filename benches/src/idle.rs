@@ -48,7 +48,7 @@ pub(crate) async fn run(backend: Backend, options: &RepoOptions) -> Result<()> {
 }
 
 /// Bytes of memory that the process holds.
-fn resident() -> Result<usize> {
+pub(crate) fn resident() -> Result<usize> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("there is no VmRSS")?;
     let kib: usize = line.trim().trim_end_matches(" kB").parse()?;

@@ -9,6 +9,7 @@ mod idle;
 mod measure;
 mod pin;
 mod sum;
+mod syncing;
 mod watching;
 mod weigh;
 
@@ -59,6 +60,7 @@ async fn run(args: &Args, pinned: Result<(), String>) -> Result<()> {
     for &case in &args.cases {
         result = match case {
             Case::IdleRepos => idle::run(args.backend, &ground.options()).await,
+            Case::Syncing => syncing::run(args).await,
             Case::Writers(_) | Case::CommitToEvent | Case::CommitToEventBusy | Case::CatchUp | Case::IdleReaders => {
                 watching::run(args, case, &*ground).await
             }

@@ -41,3 +41,6 @@ pub mod coming_from_ecto {}
 
 #[doc = include_str!("src/watching.md")]
 pub mod watching {}
+
+#[doc = include_str!("src/syncing.md")]
+pub mod syncing {}

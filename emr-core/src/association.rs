@@ -3,6 +3,7 @@
 mod assoc;
 mod content;
 mod ends;
+mod load;
 mod path;
 mod record;
 mod slot;
@@ -14,12 +15,13 @@ use std::sync::Arc;
 pub use assoc::{AssocExt, BuildAssoc};
 pub(crate) use assoc::{equalities, filter};
 pub(crate) use content::Content;
-pub(crate) use ends::{Ends, Few, Link, fitting};
-pub(crate) use path::flat_steps;
-pub use path::{IntoPath, Path};
+pub(crate) use ends::fitting;
+pub use ends::{Ends, Few, Link};
+pub use load::Loader;
+pub use path::{IntoPath, Path, Step, flat_steps};
 pub use record::Record;
 pub use slot::Slot;
-pub(crate) use slot::{to_many, to_one};
+pub(crate) use slot::{deep_copy, to_many, to_one};
 
 use crate::schema::{AssociationDef, Syncable};
 

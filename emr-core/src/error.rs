@@ -1,6 +1,7 @@
 //! The one error type of EMR.
 
 mod display;
+mod sync;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use crate::changeset::Errors;
 use crate::watch::WatchFault;
+pub use sync::SyncFault;
 
 /// The result of every fallible call in EMR.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -211,6 +213,8 @@ pub enum ErrorKind {
     },
     /// A watcher cannot do what it was asked to.
     Watch(WatchFault),
+    /// A value cannot be kept in sync as it was asked.
+    Sync(SyncFault),
     /// A migration could not be run.
     Migration {
         /// Its version.
@@ -417,6 +421,19 @@ impl Error {
     pub fn watch_fault(&self) -> Option<&WatchFault> {
         match &self.0.kind {
             ErrorKind::Watch(fault) => Some(fault),
+            _ => None,
+        }
+    }
+
+    /// A value cannot be kept in sync as it was asked.
+    pub fn sync(fault: SyncFault) -> Self {
+        Error::new(ErrorKind::Sync(fault))
+    }
+
+    /// What is wrong with keeping a value in sync, where that is why the call failed.
+    pub fn sync_fault(&self) -> Option<&SyncFault> {
+        match &self.0.kind {
+            ErrorKind::Sync(fault) => Some(fault),
             _ => None,
         }
     }

@@ -49,6 +49,8 @@ pub mod test;
 mod transaction;
 mod types;
 mod value;
+#[doc(hidden)]
+pub mod walk;
 pub mod watch;
 
 pub use adapter::{Adapter, Registration, adapter_for_scheme, adapter_named, adapters};
@@ -71,7 +73,9 @@ pub use dialect::{
     LimitStyle, LockStyle, OutcomeStyle, UpsertStyle, ValuesStyle,
 };
 pub use draft::{Computed, Draft, Shared};
-pub use error::{ConnectFailure, ConstraintKind, Error, ErrorKind, Result, StopReason, TransactionFault, Violation};
+pub use error::{
+    ConnectFailure, ConstraintKind, Error, ErrorKind, Result, StopReason, SyncFault, TransactionFault, Violation,
+};
 pub use exec::{AnyRepo, CallOptions, Executor, With};
 pub use explain::{ExplainOptions, PlanFormat};
 pub use expr::{

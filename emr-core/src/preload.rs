@@ -15,7 +15,7 @@ mod spec;
 
 pub use function::{OwnerKey, OwnerKeys};
 pub use gathered::{Gathered, Target};
-pub(crate) use gathered::{Many, One, read as read_key};
+pub(crate) use gathered::{Many, One, copied, mismatch, read as read_key};
 pub(crate) use joined::Fold;
 pub use joined::{IntoJoined, Joined, JoinedSpec};
 pub(crate) use keys::{Key, Keys};

@@ -21,6 +21,8 @@ mod token;
 mod watcher;
 
 pub use assocs::IntoAssocs;
+#[doc(hidden)]
+pub use assocs::Steps;
 pub use caps::{Cascades, Grouping, WatcherCaps};
 pub use changes::{Changes, Health};
 pub use event::{Carried, Event, Op};

@@ -20,11 +20,17 @@ pub(crate) enum Content<V> {
 pub(crate) trait Held<V>: Send + Sync {
     fn get(&self) -> &V;
 
+    fn get_mut(&mut self) -> &mut V;
+
     fn release(self: Box<Self>) -> V;
 }
 
 impl<V: Send + Sync> Held<V> for V {
     fn get(&self) -> &V {
+        self
+    }
+
+    fn get_mut(&mut self) -> &mut V {
         self
     }
 
@@ -45,6 +51,14 @@ impl<V> Content<V> {
             Content::NotLoaded => None,
             Content::Empty => Some(None),
             Content::Held(held) => Some(Some((**held).get())),
+        }
+    }
+
+    /// What it holds, to be changed.
+    pub(crate) fn held_mut(&mut self) -> Option<&mut V> {
+        match self {
+            Content::Held(held) => Some((**held).get_mut()),
+            _ => None,
         }
     }
 

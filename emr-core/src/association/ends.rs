@@ -7,31 +7,34 @@ use crate::schema::{AssociationDef, Schema, Through};
 use crate::value::{SqlType, Value};
 
 /// Positions of columns, and the like: nearly always one.
-pub(crate) type Few<T> = SmallVec<[T; 2]>;
+pub type Few<T> = SmallVec<[T; 2]>;
 
 /// The two ends of an association that is no chain.
 #[derive(Debug, Clone)]
-pub(crate) struct Ends {
-    pub(crate) owner: &'static Schema,
-    pub(crate) related: &'static Schema,
+pub struct Ends {
+    /// Where it starts.
+    pub owner: &'static Schema,
+    /// Where it leads to.
+    pub related: &'static Schema,
     /// Columns of the owner that it starts from.
-    pub(crate) owner_keys: Few<usize>,
+    pub owner_keys: Few<usize>,
     /// Columns of the related schema that it ends at.
-    pub(crate) related_keys: Few<usize>,
+    pub related_keys: Few<usize>,
     /// The join table between them.
-    pub(crate) link: Option<Link>,
+    pub link: Option<Link>,
 }
 
 /// A join table.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Link {
+pub struct Link {
     /// Its schema, where it has one.
-    pub(crate) schema: Option<&'static Schema>,
-    pub(crate) table: &'static str,
+    pub schema: Option<&'static Schema>,
+    /// Its name.
+    pub table: &'static str,
     /// Its columns that point at the owner, in the order of the owner's keys.
-    pub(crate) owner_columns: &'static [&'static str],
+    pub owner_columns: &'static [&'static str],
     /// Its columns that point at the related rows, in the order of their keys.
-    pub(crate) related_columns: &'static [&'static str],
+    pub related_columns: &'static [&'static str],
 }
 
 impl Ends {
@@ -39,7 +42,7 @@ impl Ends {
     ///
     /// # Errors
     /// [`InvalidCall`](crate::ErrorKind::InvalidCall) if one of the structs lacks a key column.
-    pub(crate) fn of(owner: &'static Schema, def: &'static AssociationDef) -> Result<Ends> {
+    pub fn of(owner: &'static Schema, def: &'static AssociationDef) -> Result<Ends> {
         let related = (def.related)();
         let link = match def.through {
             Through::Schema { schema, owner_columns, related_columns } => {
@@ -81,7 +84,7 @@ impl Ends {
     }
 
     /// The type of the column that the owner's key number `n` is looked up in; the owner's own where nobody knows.
-    pub(crate) fn key_type(&self, n: usize) -> SqlType {
+    pub fn key_type(&self, n: usize) -> SqlType {
         let own = self.owner.columns[self.owner_keys[n]].ty;
         match self.link {
             None => self.related.columns[self.related_keys[n]].ty,

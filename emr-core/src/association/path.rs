@@ -14,7 +14,7 @@ pub struct Path<S, T> {
 }
 
 /// An association and the schema that has it.
-pub(crate) type Step = (&'static Schema, &'static AssociationDef);
+pub type Step = (&'static Schema, &'static AssociationDef);
 
 impl<S, T> Clone for Path<S, T> {
     fn clone(&self) -> Self {
@@ -47,7 +47,8 @@ impl<S: Syncable, T: Syncable> Path<S, T> {
 }
 
 /// The same steps, those of chains one by one.
-pub(crate) fn flat_steps(steps: &[Step]) -> Result<Vec<Step>> {
+#[doc(hidden)]
+pub fn flat_steps(steps: &[Step]) -> Result<Vec<Step>> {
     let mut flat = Vec::new();
     for step in steps {
         flatten(*step, &mut flat, 0)?;

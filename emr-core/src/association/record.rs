@@ -2,7 +2,9 @@
 
 use std::any::Any;
 
-use super::Slot;
+use super::{Loader, Slot};
+use crate::error::Result;
+use crate::preload::copied;
 use crate::schema::{Schema, Syncable};
 use crate::value::Value;
 
@@ -19,6 +21,18 @@ pub trait Record: Any + Send + Sync {
 
     /// The same, to be filled.
     fn association_mut(&mut self, n: usize) -> Option<&mut dyn Slot>;
+
+    /// A row with the same columns, whose slots are not loaded.
+    #[doc(hidden)]
+    fn bare(&self) -> Result<Box<dyn Record>>;
+
+    /// Takes over the columns of another row of the same struct. The slots stay as they are.
+    #[doc(hidden)]
+    fn take_columns(&mut self, from: &dyn Record) -> Result<()>;
+
+    /// Reads rows of this struct.
+    #[doc(hidden)]
+    fn loader(&self) -> Loader;
 }
 
 impl<T: Syncable> Record for T {
@@ -36,5 +50,24 @@ impl<T: Syncable> Record for T {
 
     fn association_mut(&mut self, n: usize) -> Option<&mut dyn Slot> {
         self.slot_mut(n)
+    }
+
+    fn bare(&self) -> Result<Box<dyn Record>> {
+        Ok(Box::new(copied::<T>(self)?))
+    }
+
+    fn take_columns(&mut self, from: &dyn Record) -> Result<()> {
+        let mut new = copied::<T>(from)?;
+        for n in 0..T::schema().associations.len() {
+            if let (Some(old), Some(new)) = (self.slot_mut(n), new.slot_mut(n)) {
+                new.swap(old)?;
+            }
+        }
+        *self = new;
+        Ok(())
+    }
+
+    fn loader(&self) -> Loader {
+        Loader::of::<T>()
     }
 }

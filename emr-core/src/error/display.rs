@@ -77,6 +77,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::LockNotAvailable { message } => write!(f, "lock not available: {message}"),
             ErrorKind::Database { code, message } => write!(f, "database error {code}: {message}"),
             ErrorKind::Watch(fault) => fault.fmt(f),
+            ErrorKind::Sync(fault) => fault.fmt(f),
             ErrorKind::Migration { version, problem } => write!(f, "migration {version}: {problem}"),
         }
     }

@@ -27,6 +27,17 @@ impl Order {
         self
     }
 
+    /// Ascending by this.
+    #[doc(hidden)]
+    pub fn by(node: Node) -> Self {
+        Order { node, descending: false, nulls: None }
+    }
+
+    /// What is ordered by.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
     /// NULLs after all values.
     pub fn nulls_last(mut self) -> Self {
         self.nulls = Some(Nulls::Last);

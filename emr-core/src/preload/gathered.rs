@@ -105,12 +105,12 @@ fn adopted<T: Syncable>(rows: Box<dyn Any + Send>, target: &Target) -> Result<Ve
     Ok(rows)
 }
 
-fn mismatch(schema: &Schema) -> Error {
+pub(crate) fn mismatch(schema: &Schema) -> Error {
     Error::invalid(format!("the slot of an association to {} holds rows of another type", schema.name))
 }
 
 /// A copy of a row, whose own slots are not loaded.
-fn copied<T: Syncable>(row: &dyn Record) -> Result<T> {
+pub(crate) fn copied<T: Syncable>(row: &dyn Record) -> Result<T> {
     let any: &dyn Any = row;
     let row = any.downcast_ref::<T>().ok_or_else(|| mismatch(T::schema()))?;
     let values: Vec<_> = (0..T::schema().columns.len()).map(|n| row.value(n).into_owned()).collect();

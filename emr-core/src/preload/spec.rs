@@ -51,6 +51,48 @@ impl Spec {
         }
     }
 
+    /// The preload of an association of rows that are there, by its position, and those of its rows.
+    pub fn of_rows(owner: fn() -> &'static Schema, association: usize, nested: Vec<Spec>) -> Self {
+        let mut spec = Spec::new(owner, |_| None, association);
+        spec.nested = nested;
+        spec
+    }
+
+    /// The schema that has the association.
+    pub fn owner(&self) -> fn() -> &'static Schema {
+        self.owner
+    }
+
+    /// The position of the association.
+    pub fn association(&self) -> usize {
+        self.association
+    }
+
+    /// The preloads of its rows.
+    pub fn nested(&self) -> &[Spec] {
+        &self.nested
+    }
+
+    /// The same, to be changed.
+    pub fn nested_mut(&mut self) -> &mut Vec<Spec> {
+        &mut self.nested
+    }
+
+    /// The query that its rows come from, where it is not the association's own.
+    pub fn query(&self) -> Option<&SelectBody> {
+        self.query.as_deref()
+    }
+
+    /// Whether a function gives its rows.
+    pub fn has_function(&self) -> bool {
+        self.function.is_some()
+    }
+
+    /// How many rows an owner has at the most.
+    pub fn limit(&self) -> Option<u64> {
+        self.per_parent
+    }
+
     fn has_source(&self) -> bool {
         self.query.is_some() || self.function.is_some()
     }

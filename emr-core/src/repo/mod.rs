@@ -31,6 +31,7 @@ pub use locks::Transactional;
 
 pub(crate) use change::{delete_in, finish, update_row};
 pub(crate) use intercepted::{ask_link, tell_link};
+pub(crate) use reload::{chunk_of_keys, of_keys as body_of_keys};
 pub(crate) use upsert::upsert_row;
 pub(crate) use write::{delete_all as delete_rows, insert_row, refuse_untold, update_rows};
 

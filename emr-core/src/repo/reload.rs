@@ -71,7 +71,7 @@ pub(super) async fn reload_all<T: Syncable>(executor: &impl Executor, rows: &[T]
 }
 
 /// How many keys one statement asks for.
-pub(super) fn chunk_of_keys(schema: &Schema) -> u32 {
+pub(crate) fn chunk_of_keys(schema: &Schema) -> u32 {
     if schema.primary_key.len() == 1 { SINGLE_KEYS } else { COMPOSITE_KEYS }
 }
 
@@ -143,7 +143,7 @@ impl<T: Syncable> RowSink for Placed<T> {
 }
 
 /// The query of the rows with these keys.
-pub(super) fn of_keys<'k>(schema: &'static Schema, keys: impl Iterator<Item = &'k [Value<'static>]>) -> SelectBody {
+pub(crate) fn of_keys<'k>(schema: &'static Schema, keys: impl Iterator<Item = &'k [Value<'static>]>) -> SelectBody {
     let node = |column: usize| Box::new(Node::Column { source: SourceRef::Nth(0), schema, column });
     let mut body = SelectBody::of(Relation::Schema(schema));
     body.filter.push(if let [column] = *schema.primary_key {

@@ -16,7 +16,7 @@ pub trait IntoAssocs<S> {
 }
 
 /// The steps of one path: each association with the schema that has it.
-pub(super) type Steps = Vec<(&'static Schema, &'static AssociationDef)>;
+pub type Steps = Vec<(&'static Schema, &'static AssociationDef)>;
 
 impl<S: Syncable, T: Syncable> IntoAssocs<S> for Association<S, T> {
     fn into_assocs(self) -> Vec<Steps> {

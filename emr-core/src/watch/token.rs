@@ -20,7 +20,7 @@ use crate::error::Error;
 /// # Ok::<(), emr_core::Error>(())
 /// ```
 ///
-/// Tokens can be compared for equality only: which of two is older is known to the database alone.
+/// Which of two is older, only the database knows in general; [`covers`](Token::covers) tells what can be told without it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Token {
     backend: &'static str,
@@ -46,6 +46,26 @@ impl Token {
     /// Which log of which database it belongs to.
     pub fn identity(&self) -> &Arc<str> {
         &self.identity
+    }
+
+    /// Whether a reader that stands here has all that one at `other` has. `false` also where that cannot be told from the
+    /// tokens, which is so of two databases.
+    ///
+    /// ```
+    /// # use emr_core::watch::Token;
+    /// let (early, late): (Token, Token) = ("emr1:sqlite:6f1c:41.0".parse()?, "emr1:sqlite:6f1c:42.0".parse()?);
+    /// assert!(late.covers(&early) && !early.covers(&late));
+    /// # Ok::<(), emr_core::Error>(())
+    /// ```
+    pub fn covers(&self, other: &Token) -> bool {
+        if self.identity != other.identity || self.backend != other.backend {
+            return false;
+        }
+        let counted = |token: &Token| token.position.split('.').next().and_then(|number| number.parse::<u64>().ok());
+        match (counted(self), counted(other)) {
+            (Some(own), Some(other)) => own >= other,
+            _ => self.position == other.position || seen_before(&self.position, &other.position) == Some(true),
+        }
     }
 
     /// The position in that log, as the backend writes it.
@@ -87,11 +107,44 @@ impl FromStr for Token {
     }
 }
 
+/// Whether the first of two snapshots (`xmin:xmax:running`) sees all transactions that the second one sees. Of a position in
+/// the middle of a catch-up (`from/to/last`) it is the end that decides of the second, and the beginning of the first.
+fn seen_before(own: &str, other: &str) -> Option<bool> {
+    fn read(text: &str) -> Option<(u64, Vec<u64>)> {
+        let mut parts = text.split(':').skip(1);
+        let xmax = parts.next()?.parse().ok()?;
+        let running = parts.next()?.split(',').filter(|xid| !xid.is_empty());
+        Some((xmax, running.map(|xid| xid.parse().ok()).collect::<Option<_>>()?))
+    }
+    let (xmax, running) = read(own.split('/').next()?)?;
+    let mut other = other.split('/');
+    let (first, end) = (other.next()?, other.next());
+    let (seen_to, unseen) = read(end.unwrap_or(first))?;
+    Some(seen_to <= xmax && running.iter().all(|xid| *xid >= seen_to || unseen.contains(xid)))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_snapshot_covers_those_whose_transactions_it_sees() {
+        let token = |position: &str| format!("emr1:postgres:a:{position}").parse::<Token>().unwrap();
+        let reader = token("10:20:12,15");
+        for (position, covered) in [
+            ("10:20:12,15", true),
+            ("8:12:8", true),
+            ("10:20:12,14,15", true),
+            ("10:20:12", false),
+            ("10:21:12,15", false),
+            ("10:11:/10:21:/4", false),
+        ] {
+            assert_eq!(reader.covers(&token(position)), covered, "{position}");
+        }
+        assert!(!reader.covers(&"emr1:postgres:b:8:12:8".parse().unwrap()));
+    }
 
     proptest! {
         #[test]
