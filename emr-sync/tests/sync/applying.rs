@@ -5,8 +5,8 @@ use emr::sync::rows;
 use emr::watch::Op;
 
 use crate::harness::Db;
-use crate::models::*;
-use crate::*;
+use crate::models::{Label, Person, Post, PostTag, Profile, Tag};
+use crate::{Inbox, Sync, catch_up, drain, link, person, post, settle, started, tag};
 
 db_cases![
     es13_es14_es35_rows_come_with_what_hangs_on_them,

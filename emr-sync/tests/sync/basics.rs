@@ -4,8 +4,8 @@ use emr::prelude::*;
 use emr::sync::{ChangeOp, rows};
 
 use crate::harness::Db;
-use crate::models::*;
-use crate::*;
+use crate::models::{Post, Tag};
+use crate::{catch_up, drain, link, post, started, tag};
 
 db_cases![posts_follow_their_tags, a_synced_query_follows_filter_order_and_limit];
 

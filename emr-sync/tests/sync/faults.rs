@@ -5,8 +5,8 @@ use emr::sync::{label, rows};
 use emr::watch::Op;
 
 use crate::harness::Db;
-use crate::models::*;
-use crate::*;
+use crate::models::{Label, Line, Node, Ordered, Person, Post, PostTag, Profile, Tag, make_tables};
+use crate::{builder, canonical, catch_up, changes, drain, link, person, post, settle, started, tag, watching};
 
 db_cases![
     a_a_child_that_is_deleted_with_its_link_ends,
@@ -260,7 +260,7 @@ async fn a_moved_child_makes_no_events_of_its_own(db: &Db) {
         assert_eq!(catch_up(&sync, inbox, held).await, 1);
     }
     let items = drain(&sync, &mut all).await;
-    assert_eq!((changes(&items), items[0].changes().next().map(|event| event.op())), (1, Some(Op::Update)));
+    assert_eq!((changes(&items), items[0].changes().next().map(emr::watch::Event::op)), (1, Some(Op::Update)));
 }
 
 async fn another_instance_serves_nothing_old(db: &Db) {

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, TestCaseError, TestRunner};
 
 use crate::harness::{Backend, Db};
-use crate::models::*;
-use crate::*;
+use crate::models::{Node, Ordered, Person, Post, Tag, make_tables};
+use crate::{Delivery, Sync, builder, canonical, catch_up, drain, person, settle, watching};
 
 db_cases![values_equal_a_fresh_load];
 
@@ -231,7 +231,7 @@ async fn write(repo: &RepoHandle, backend: Backend, step: &Step) {
 #[allow(clippy::too_many_lines)] // a table
 async fn write_one(tx: &Tx, backend: Backend, write: Write) {
     let name = NAMES[usize::from(write.name)];
-    let to = |from: &[i64]| if write.to % 4 == 0 { None } else { choose(from, write.to) };
+    let to = |from: &[i64]| if write.to.is_multiple_of(4) { None } else { choose(from, write.to) };
     let sql = |text: &str| backend.sql(text);
     let (people, posts) = (ids(tx, "people").await, ids(tx, "posts").await);
     let (tags, labels) = (ids(tx, "tags").await, ids(tx, "labels").await);
@@ -282,7 +282,7 @@ async fn write_one(tx: &Tx, backend: Backend, write: Write) {
             let links = ids(tx, "posts_tags").await;
             match (choose(&links, write.which), choose(&posts, write.to)) {
                 // A link that moves to another post.
-                (Some(id), Some(post)) if write.to % 2 == 0 => {
+                (Some(id), Some(post)) if write.to.is_multiple_of(2) => {
                     tx.query(&sql("update posts_tags set post_id = $1 where id = $2"), &[&post, &id]).await
                 }
                 (Some(id), _) => tx.query(&sql("delete from posts_tags where id = $1"), &[&id]).await,
@@ -290,7 +290,9 @@ async fn write_one(tx: &Tx, backend: Backend, write: Write) {
             }
         }
         16 => match (choose(&posts, write.which), choose(&tags, write.to), choose(&people, write.to)) {
-            (Some(post), ..) if write.to % 4 == 0 => tx.query(&sql("delete from posts where id = $1"), &[&post]).await,
+            (Some(post), ..) if write.to.is_multiple_of(4) => {
+                tx.query(&sql("delete from posts where id = $1"), &[&post]).await
+            }
             (_, Some(tag), _) if write.to % 4 == 1 => tx.query(&sql("delete from tags where id = $1"), &[&tag]).await,
             (.., Some(person)) if write.to % 4 == 2 => {
                 tx.query(&sql("delete from people where id = $1"), &[&person]).await
@@ -298,7 +300,7 @@ async fn write_one(tx: &Tx, backend: Backend, write: Write) {
             _ => tx.query("delete from labels where id in (select min(id) from labels)", &[]).await,
         },
         17 => match choose(&people, write.which) {
-            Some(person) if write.to % 2 == 0 => {
+            Some(person) if write.to.is_multiple_of(2) => {
                 tx.query(&sql("insert into profiles (person_id, text) values ($1, $2)"), &[&person, &name]).await
             }
             Some(person) => {
@@ -313,7 +315,7 @@ async fn write_one(tx: &Tx, backend: Backend, write: Write) {
         18 | 19 => {
             let nodes = ids(tx, "nodes").await;
             match (choose(&nodes, write.which), to(&nodes)) {
-                (Some(node), parent) if nodes.len() > 8 || write.to % 3 == 0 => {
+                (Some(node), parent) if nodes.len() > 8 || write.to.is_multiple_of(3) => {
                     tx.query(&sql("update nodes set parent_id = $1, name = $2 where id = $3"), &[&parent, &name, &node])
                         .await
                 }
@@ -343,7 +345,7 @@ async fn write_one(tx: &Tx, backend: Backend, write: Write) {
                           (select 1 from orders o where o.region = orders.region and o.number = orders.number + 10)";
             tx.query(&sql(update), &[&i32::from(write.which % 4)]).await
         }
-        _ if backend == Backend::Postgres && write.to % 8 == 0 => {
+        _ if backend == Backend::Postgres && write.to.is_multiple_of(8) => {
             tx.query("truncate posts_labels, posts_tags", &[]).await
         }
         _ => tx.query(&sql("delete from orders where number > $1"), &[&i32::from(write.which % 20)]).await,

@@ -17,6 +17,7 @@ mod rows;
 mod subscribing;
 mod views;
 
+use std::fmt::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use emr::prelude::*;
 use emr::sync::{Builder, Delivery, Inbox, Sync};
 
 use harness::{Backend, Db};
-use models::*;
+use models::{Node, Ordered, Person, Post, PostTag, Tag, make_tables};
 
 fn main() -> ExitCode {
     harness::main_on(&[(
@@ -119,9 +120,9 @@ pub(crate) async fn link(repo: &RepoHandle, post: &Post, tag: &Tag) -> PostTag {
 /// A row with all that is loaded in it, as text; what has no order is sorted.
 pub(crate) fn canonical(row: &dyn emr::Record) -> String {
     let schema = row.schema_of();
-    let mut text = format!("{}", schema.name);
+    let mut text = schema.name.to_owned();
     for n in 0..schema.columns.len() {
-        text += &format!(" {:?}", row.column(n));
+        let _ = write!(text, " {:?}", row.column(n));
     }
     for (n, def) in schema.associations.iter().enumerate() {
         let Some(slot) = row.association(n).filter(|slot| slot.is_loaded()) else { continue };
@@ -130,7 +131,7 @@ pub(crate) fn canonical(row: &dyn emr::Record) -> String {
         if def.order.is_none() {
             rows.sort();
         }
-        text += &format!(" {}:[{}]", def.field, rows.join(", "));
+        let _ = write!(text, " {}:[{}]", def.field, rows.join(", "));
     }
     text
 }

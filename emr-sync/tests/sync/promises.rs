@@ -6,8 +6,8 @@ use emr::sync::{LocalTransport, conformance, label, row, rows};
 use emr::watch::{Start, WatchFault};
 
 use crate::harness::{Db, sent};
-use crate::models::*;
-use crate::*;
+use crate::models::{Person, Post, Tag, make_tables};
+use crate::{Duration, Sync, builder, catch_up, changes, drain, person, post, settle, started, watching};
 
 db_cases![
     cs36_a_slow_subscriber_gets_one_resync_and_others_nothing_of_it,
@@ -283,7 +283,7 @@ async fn a_resync_of_the_watcher_reaches_everybody(db: &Db) {
     assert!(!removed.is_empty());
     post(&db.repo, "unseen", None).await;
     sync.watcher().install().await.expect("the triggers are back");
-    let item = tokio::time::timeout(Duration::from_secs(60), inbox.recv()).await.expect("in time").expect("an item");
+    let item = tokio::time::timeout(Duration::from_mins(1), inbox.recv()).await.expect("in time").expect("an item");
     match item {
         Ok(item) => {
             assert!(item.resync().is_some(), "{item:?}");

@@ -4,8 +4,8 @@ use emr::prelude::*;
 use emr::sync::{ChangeOp, Synced, rows};
 
 use crate::harness::{Backend, Db, sent};
-use crate::models::*;
-use crate::*;
+use crate::models::{Person, Post, Tag};
+use crate::{Duration, Sync, builder, catch_up, drain, link, person, post, settle, started, tag};
 
 db_cases![
     the_order_is_that_of_the_collation_with_nulls_and_ties,
@@ -20,6 +20,7 @@ db_cases![
 
 #[derive(Syncable, Debug, Clone, PartialEq)]
 #[emr(table = "words")]
+#[allow(clippy::struct_field_names)] // the column
 struct Word {
     id: i64,
     word: String,

@@ -6,8 +6,8 @@ use emr::sync::{Entry, Ops, label, row, rows};
 use emr::watch::{Op, WatchSet, WatcherSpec};
 
 use crate::harness::Db;
-use crate::models::*;
-use crate::*;
+use crate::models::{Label, Ordered, Person, Post, PostTag, Tag, make_tables};
+use crate::{Duration, Sync, builder, catch_up, changes, drain, link, person, post, settle, started, tag};
 
 db_cases![
     es1_a_schema_is_watched_without_extra_columns,
@@ -32,12 +32,15 @@ db_cases![
     two_instances_know_nothing_of_each_other,
 ];
 
-fn at(table: &str, column: &str, value: i64, ops: Ops) -> (String, Vec<(String, Value<'static>)>, Ops) {
+/// A table, columns with their values, and which sorts of changes.
+type Plain = (String, Vec<(String, Value<'static>)>, Ops);
+
+fn at(table: &str, column: &str, value: i64, ops: Ops) -> Plain {
     (table.to_owned(), vec![(column.to_owned(), Value::I64(value))], ops)
 }
 
 /// Without the schema that tables lie in.
-fn plain(entries: &[Entry]) -> Vec<(String, Vec<(String, Value<'static>)>, Ops)> {
+fn plain(entries: &[Entry]) -> Vec<Plain> {
     let table = |entry: &Entry| entry.table.rsplit('.').next().unwrap_or_default().to_owned();
     entries.iter().map(|entry| (table(entry), entry.columns.clone(), entry.ops)).collect()
 }
@@ -60,7 +63,7 @@ async fn es1_a_schema_is_watched_without_extra_columns(db: &Db) {
     let ops: Vec<_> = drain(&sync, &mut inbox)
         .await
         .iter()
-        .flat_map(|item| item.changes().map(|event| event.op()).collect::<Vec<_>>())
+        .flat_map(|item| item.changes().map(emr::watch::Event::op).collect::<Vec<_>>())
         .collect();
     assert_eq!(ops, [Op::Insert, Op::Update, Op::Delete]);
 }

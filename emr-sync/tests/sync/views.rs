@@ -6,8 +6,8 @@ use emr::sync::{Visible, rows};
 use emr::watch::Op;
 
 use crate::harness::Db;
-use crate::models::*;
-use crate::*;
+use crate::models::{Person, Post};
+use crate::{catch_up, changes, drain, person, post, settle, started};
 
 db_cases![
     rows_enter_and_leave_the_view,
