@@ -106,9 +106,10 @@ async fn hold(repo: &RepoHandle, url: &str) -> Result<()> {
         let applied = sync.apply(&mut posts, &item).await?;
         sync.apply(&mut titles, &item).await?;
         for change in &applied.changes {
-            let path: String =
-                change.path.iter().map(|step| format!("{} {:?}.{} ", step.table, step.key, step.field)).collect();
-            println!("{path}{} {:?}: {:?}", change.table, change.key, change.op);
+            for step in &change.path {
+                print!("{} {:?}.{} ", step.table, step.key, step.field);
+            }
+            println!("{} {:?}: {:?}", change.table, change.key, change.op);
         }
         // The writer may be further by now; when it is not, nothing is different.
         let first: Vec<_> = titles.iter().map(|post| post.title.as_str()).collect();

@@ -19,7 +19,7 @@ struct Post {
     title: String,
 }
 
-const SUBSCRIBERS: usize = 1_000;
+const SUBSCRIBERS: u32 = 1_000;
 const COMMITS: u32 = 3_000;
 const APPLIED: i64 = 60;
 
@@ -72,20 +72,26 @@ async fn fan_out(repo: &RepoHandle, commit: &Arc<Txn>) -> Result<()> {
     for _ in 0..SUBSCRIBERS {
         let mut inbox = sync.subscribe(row::<Post>(1)).mailbox(COMMITS as usize).await?;
         tasks.push(tokio::spawn(async move {
+            let mut came = 0;
             for _ in 0..COMMITS {
-                let _ = inbox.recv().await;
+                came += u32::from(matches!(inbox.recv().await, Some(Ok(item)) if item.resync().is_none()));
             }
+            came
         }));
     }
     let start = Instant::now();
     for _ in 0..COMMITS {
         transport.publish(Item::Txn(Arc::clone(commit))).await?;
     }
+    let mut came = 0;
     for task in tasks {
-        task.await?;
+        came += task.await?;
     }
     let took = start.elapsed();
-    let deliveries = SUBSCRIBERS as f64 * f64::from(COMMITS) / took.as_secs_f64();
+    if came != SUBSCRIBERS * COMMITS {
+        return Err(format!("{came} deliveries came of {}", SUBSCRIBERS * COMMITS).into());
+    }
+    let deliveries = f64::from(SUBSCRIBERS) * f64::from(COMMITS) / took.as_secs_f64();
     println!("bench case=sync_fan_out_{SUBSCRIBERS} backend=sqlite lib=emr deliveries_per_s={deliveries:.0}");
     Ok(())
 }

@@ -6,8 +6,8 @@ use emr::sync::{label, row, rows};
 use emr::watch::{Op, WatchFault, WatcherSpec};
 
 use crate::harness::Db;
-use crate::models::*;
-use crate::*;
+use crate::models::{Person, Post, make_tables};
+use crate::{Inbox, Sync, builder, drain, person, post, settle, started};
 
 db_cases![
     ew12_what_is_not_watched_is_refused,
@@ -20,7 +20,7 @@ db_cases![
 /// What was done, in order, and nothing else.
 async fn ops(sync: &Sync, inbox: &mut Inbox) -> Vec<Op> {
     let items = drain(sync, inbox).await;
-    items.iter().flat_map(|item| item.changes().map(|event| event.op()).collect::<Vec<_>>()).collect()
+    items.iter().flat_map(|item| item.changes().map(emr::watch::Event::op).collect::<Vec<_>>()).collect()
 }
 
 async fn ew12_what_is_not_watched_is_refused(db: &Db) {
