@@ -202,6 +202,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn it_is_a_list(steps in prop::collection::vec((any::<bool>(), 0..3_000i64, any::<prop::sample::Index>()), 0..4_000)) {
             let mut list = List::default();
