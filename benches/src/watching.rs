@@ -88,6 +88,30 @@ impl Rates {
     }
 }
 
+/// Gives each contender its turn in every round, in another order each time. Returns the rates, and how many rows `emr` wrote.
+async fn turns(
+    libs: &[&'static str],
+    rounds: usize,
+    turn: impl AsyncFn(&'static str) -> Result<(usize, Duration)>,
+) -> Result<(Rates, usize)> {
+    let mut rates = Rates::default();
+    let mut written = 0;
+    for round in 0..=rounds {
+        for n in 0..libs.len() {
+            let lib = libs[(round + n) % libs.len()];
+            let (rows, took) = turn(lib).await?;
+            if lib == "emr" {
+                written += rows;
+            }
+            // The first round fills caches.
+            if round > 0 {
+                rates.add(lib, rows, took);
+            }
+        }
+    }
+    Ok((rates, written))
+}
+
 /// CPU time of this process, and of the server's sessions of its readers, while nothing happens.
 async fn idle(watcher: &Watcher, backend: &str, sessions: impl AsyncFn() -> Result<Vec<i32>>) -> Result<()> {
     let mut readers = Vec::new();

@@ -10,7 +10,7 @@ use emr::watch::{Item, Start, WatchSet, Watcher, WatcherSpec};
 use tokio::task::JoinSet;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 
-use super::{APPLICATION, CAUGHT_UP, Rates, TURN, arrived, caught_up, count, cpu_of, latency, next_txn, peak_kib};
+use super::{APPLICATION, CAUGHT_UP, TURN, arrived, caught_up, count, cpu_of, latency, next_txn, peak_kib, turns};
 use crate::args::Args;
 use crate::contender::Result;
 use crate::ground::Ground;
@@ -84,21 +84,7 @@ impl Field {
         let drained = tokio::spawn(async move { while listener.recv().await.is_some() {} });
         let changes = self.watcher.changes(Start::Now).await?;
         let reader = count(changes);
-        let mut rates = Rates::default();
-        let mut written = 0;
-        for round in 0..=args.rounds {
-            for n in 0..LIBS.len() {
-                let lib = LIBS[(round + n) % LIBS.len()];
-                let (rows, took) = turn(&clients, lib).await?;
-                if lib == "emr" {
-                    written += rows;
-                }
-                // The first round fills caches.
-                if round > 0 {
-                    rates.add(lib, rows, took);
-                }
-            }
-        }
+        let (rates, written) = turns(&LIBS, args.rounds, async |lib| turn(&clients, lib).await).await?;
         drained.abort();
         arrived(&reader, written).await?;
         rates.report(&format!("writers_{writers}"), "postgres", args.rounds);

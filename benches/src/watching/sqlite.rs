@@ -8,7 +8,7 @@ use emr::watch::{Start, WatchSet, Watcher, WatcherSpec};
 use rusqlite::Connection;
 use tokio::task::JoinSet;
 
-use super::{APPLICATION, CAUGHT_UP, Rates, TURN, arrived, caught_up, count, latency, next_txn, peak_kib};
+use super::{APPLICATION, CAUGHT_UP, TURN, arrived, caught_up, count, latency, next_txn, peak_kib, turns};
 use crate::args::Args;
 use crate::contender::Result;
 use crate::ground::{Ground, sqlite::open};
@@ -57,21 +57,7 @@ impl Field {
     /// Throughput beside that of the same writers on an unwatched table, in the same round. Each has a connection of its own.
     pub(super) async fn writers(&self, args: &Args, writers: usize) -> Result<()> {
         let reader = count(self.watcher.changes(Start::Now).await?);
-        let mut rates = Rates::default();
-        let mut written = 0;
-        for round in 0..=args.rounds {
-            for n in 0..LIBS.len() {
-                let lib = LIBS[(round + n) % LIBS.len()];
-                let (rows, took) = self.turn(lib, writers).await?;
-                if lib == "emr" {
-                    written += rows;
-                }
-                // The first round fills caches.
-                if round > 0 {
-                    rates.add(lib, rows, took);
-                }
-            }
-        }
+        let (rates, written) = turns(&LIBS, args.rounds, async |lib| self.turn(lib, writers).await).await?;
         arrived(&reader, written).await?;
         rates.report(&format!("writers_{writers}"), "sqlite", args.rounds);
         Ok(())

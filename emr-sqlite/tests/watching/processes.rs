@@ -65,7 +65,7 @@ async fn write(path: &Path, writer: i64) {
 }
 
 #[tokio::test]
-#[ignore = "run as another process of t09_t11_nothing_is_lost_or_reordered"]
+#[ignore = "run as another process of cs09_cs11_nothing_is_lost_or_reordered"]
 async fn child_writes() {
     let (path, writer) = given();
     write(&path, writer).await;

@@ -5,7 +5,7 @@ use emr::sync::rows;
 use emr::watch::Op;
 
 use crate::harness::Db;
-use crate::models::{Label, Person, Post, PostTag, Profile, Tag};
+use crate::models::{Label, Person, Post, PostTag, Profile, Tag, everything};
 use crate::{Inbox, Sync, catch_up, drain, link, person, post, settle, started, tag};
 
 db_cases![
@@ -74,17 +74,7 @@ async fn followed(db: &Db) -> (Sync, Person, Inbox) {
 }
 
 async fn follow(sync: &Sync, person: &Person) -> Inbox {
-    let assocs = (
-        Person::POSTS.chain(Post::TAGS),
-        Person::POSTS.chain(Post::LABELS),
-        Person::POSTS.chain(Post::TEST_TAGS),
-        Person::OTHER_POSTS,
-        Person::TEST_POSTS,
-        Person::BAD_POSTS,
-        Person::ALL_TAGS,
-        Person::PROFILE,
-    );
-    sync.subscribe(person).assocs(assocs).await.expect("an inbox")
+    sync.subscribe(person).assocs(everything()).await.expect("an inbox")
 }
 
 /// Applies what came, once and once more, and compares.

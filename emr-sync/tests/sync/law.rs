@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, TestCaseError, TestRunner};
 
 use crate::harness::{Backend, Db};
-use crate::models::{Node, Ordered, Person, Post, Tag, make_tables};
+use crate::models::{Node, Ordered, Person, Post, Tag, everything, make_tables};
 use crate::{Delivery, Sync, builder, canonical, catch_up, drain, person, settle, watching};
 
 db_cases![values_equal_a_fresh_load];
@@ -119,7 +119,7 @@ async fn run(repo: &RepoHandle, backend: Backend, sync: &Sync, steps: Vec<Step>)
     }
     let ada = person(repo, "ada").await;
     settle(sync).await;
-    let mut all = sync.subscribe(rows::<Person>()).assocs(assocs()).await.expect("an inbox");
+    let mut all = sync.subscribe(rows::<Person>()).assocs(everything()).await.expect("an inbox");
     all.subscribe(rows::<Node>()).assocs((Node::CHILDREN, Node::PARENT)).await.expect("it is subscribed");
     all.subscribe(rows::<Ordered>()).assocs(Ordered::LINES).await.expect("it is subscribed");
     all.subscribe(rows::<Post>()).assocs(Post::TAGS.chain(Tag::POSTS)).await.expect("it is subscribed");
@@ -131,7 +131,7 @@ async fn run(repo: &RepoHandle, backend: Backend, sync: &Sync, steps: Vec<Step>)
         by_name: sync.load(by_name()).await.expect("posts"),
         first: sync.load(first()).await.expect("posts"),
     };
-    let mut hers = sync.subscribe(held.one.as_ref().unwrap()).assocs(assocs()).state().await.expect("an inbox");
+    let mut hers = sync.subscribe(held.one.as_ref().unwrap()).assocs(everything()).state().await.expect("an inbox");
     let mut last = None;
     for (number, step) in steps.iter().enumerate() {
         write(repo, backend, step).await;
@@ -149,19 +149,6 @@ async fn run(repo: &RepoHandle, backend: Backend, sync: &Sync, steps: Vec<Step>)
         equal(repo, sync, &held, ada.id).await.map_err(|error| format!("after an old item: {error}"))?;
     }
     Ok(())
-}
-
-fn assocs() -> impl emr::watch::IntoAssocs<Person> {
-    (
-        Person::POSTS.chain(Post::TAGS),
-        Person::POSTS.chain(Post::LABELS),
-        Person::POSTS.chain(Post::TEST_TAGS),
-        Person::OTHER_POSTS,
-        Person::TEST_POSTS,
-        Person::BAD_POSTS,
-        Person::ALL_TAGS,
-        Person::PROFILE,
-    )
 }
 
 async fn apply(sync: &Sync, held: &mut Held, item: &Delivery) {

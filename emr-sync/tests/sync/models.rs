@@ -166,3 +166,17 @@ pub(crate) async fn make_tables(db: &Db) {
         .await
         .expect("the tables");
 }
+
+/// All associations that hang on a person.
+pub(crate) fn everything() -> impl emr::watch::IntoAssocs<Person> {
+    (
+        Person::POSTS.chain(Post::TAGS),
+        Person::POSTS.chain(Post::LABELS),
+        Person::POSTS.chain(Post::TEST_TAGS),
+        Person::OTHER_POSTS,
+        Person::TEST_POSTS,
+        Person::BAD_POSTS,
+        Person::ALL_TAGS,
+        Person::PROFILE,
+    )
+}
